@@ -1,0 +1,358 @@
+"""Every setting, written once: default, range, help, and whether it may change while running.
+
+The ROS parameters, the profile files, the command line and docs/parameters.md all come from
+the dataclasses below. A setting's name outside is its path here: `masks.confidence`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.vocabulary import read_yaml, suggestion
+
+Value: TypeAlias = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one setting."""
+
+    name: str
+    default: Value
+    help: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    live: bool  # may change between two frames; the others need configure again
+
+    @property
+    def kind(self) -> type:
+        """Return bool, int, float or str."""
+        return type(self.default)
+
+
+def setting(
+    default: Value,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """Declare a dataclass field that is a setting."""
+    metadata = {'help': help, 'minimum': minimum, 'maximum': maximum, 'choices': choices}
+    metadata['live'] = live
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """The mask branch."""
+
+    model: str = setting(
+        'fastsam_n_camvid.pt',
+        'FastSAM checkpoint: a file, a file in models/, or a known name (FastSAM-s.pt, FastSAM-x.pt)',
+    )
+    image_size: int = setting(
+        448,
+        'longer side of the image given to FastSAM, pixels',
+        minimum=32,
+        maximum=4096,
+        live=True,
+    )
+    confidence: float = setting(
+        0.15, 'proposals below this score are dropped', minimum=0.0, maximum=1.0, live=True
+    )
+    iou: float = setting(
+        0.7,
+        'of two boxes that overlap more than this the better one stays',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    max_masks: int = setting(
+        100, 'at most so many masks an image, best first', minimum=1, maximum=1000, live=True
+    )
+    retina_masks: bool = setting(
+        True,
+        "cut masks out at image size (finer edges) instead of at the network's quarter size",
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class DenseSettings:
+    """The dense semantic branch of the closed-set labeller."""
+
+    model: str = setting(
+        'dense_lite0_camvid',
+        'semantic segmenter: a Hugging Face name or folder, or an ultralytics -sem .pt checkpoint',
+    )
+    backend: str = setting(
+        'auto',
+        'library that runs the dense model; auto: ultralytics for .pt, else transformers',
+        choices=('auto', 'transformers', 'ultralytics'),
+    )
+    image_size: int = setting(
+        0,
+        'shorter side of the image given to the dense model, pixels; 0: as its own processor says',
+        minimum=0,
+        maximum=4096,
+    )
+
+
+@dataclass(frozen=True)
+class VoteSettings:
+    """How masks and the dense map become one label map."""
+
+    mode: str = setting(
+        'hard',
+        'hard: most frequent class in the mask (as published); soft: largest summed probability; '
+        "fusion: the mask's vote weighs in on each pixel's own probabilities",
+        choices=('hard', 'soft', 'fusion'),
+        live=True,
+    )
+    minimum_purity: float = setting(
+        0.9,
+        'a mask whose winning class has a smaller share of it does not paint',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    maximum_mask_share: float = setting(
+        0.95,
+        'masks that cover more of the image do not paint (FastSAM snaps boxes to the full frame)',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    keep_dense: bool = setting(
+        True, 'pixels that no mask paints keep the dense label; false: unlabelled', live=True
+    )
+    hypotheses: int = setting(
+        3, 'ranked classes reported a mask', minimum=1, maximum=20, live=True
+    )
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """What the node subscribes to."""
+
+    transport: str = setting(
+        'raw',
+        'raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on `image/compressed`',
+        choices=('raw', 'compressed'),
+    )
+    reliability: str = setting(
+        'best_effort',
+        'best_effort hears every publisher; reliable only reliable ones, and may wait for lost frames',
+        choices=('best_effort', 'reliable'),
+    )
+    timeout_s: float = setting(
+        3.0, 'no image for so long is logged and shown in diagnostics', minimum=0.1, maximum=3600.0
+    )
+    maximum_pixels: int = setting(
+        33_177_600, 'larger images are refused (default: 8K)', minimum=1, maximum=2**31 - 1
+    )
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What the node publishes."""
+
+    reliability: str = setting(
+        'reliable',
+        'reliable reaches every subscriber (RViz2 needs it); best_effort suits lossy Wi-Fi',
+        choices=('best_effort', 'reliable'),
+    )
+    depth: int = setting(2, 'messages kept for slow subscribers', minimum=1, maximum=100)
+    size: str = setting(
+        'input',
+        'size of all images published: `input`, or WIDTHxHEIGHT such as 640x480',
+        live=True,
+    )
+    overlay_opacity: float = setting(
+        0.5, 'share of the class colour in the overlay', minimum=0.0, maximum=1.0, live=True
+    )
+    overlay_contours: bool = setting(True, 'draw the borders of the masks', live=True)
+    overlay_names: bool = setting(True, 'write class names on the larger regions', live=True)
+    jpeg_quality: int = setting(
+        85, 'quality of the compressed overlay', minimum=1, maximum=100, live=True
+    )
+    diagnostics_period_s: float = setting(
+        1.0, 'seconds between diagnostics', minimum=0.1, maximum=60.0
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of the pipeline and the node. Immutable: a change is a new object."""
+
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    dense: DenseSettings = field(default_factory=DenseSettings)
+    vote: VoteSettings = field(default_factory=VoteSettings)
+    input: InputSettings = field(default_factory=InputSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    labeller: str = setting(
+        'closed_set',
+        'closed_set: a dense segmenter votes in each mask; none: masks only',
+        choices=('closed_set', 'none'),
+    )
+    vocabulary: str = setting(
+        '',
+        'names to publish: a file in config/vocabularies, a YAML file, or a list `road, car | vehicle`; '
+        "empty: the model's own",
+    )
+    groups: str = setting(
+        '', 'merge classes: a YAML file or text such as `{drivable: [road, parking]}`'
+    )
+    device: str = setting('auto', 'auto, cpu, cuda, cuda:N or mps')
+    precision: str = setting(
+        'auto',
+        'number format of the networks; auto: fp16 on CUDA, else fp32',
+        choices=('auto', 'fp32', 'fp16', 'bf16'),
+    )
+    threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)
+    offline: bool = setting(False, 'never download; models must be in models/ or the cache')
+    trust_model_files: bool = setting(
+        False,
+        'load .pt files from anywhere. They can run code: only for files whose origin you trust',
+    )
+    autostart: bool = setting(
+        True, 'configure and activate by itself; false: wait for a lifecycle manager'
+    )
+
+
+def settings() -> list[Setting]:
+    """Return all settings in order of declaration."""
+    return [Setting(name, f.default, **f.metadata) for name, f in _walk(Config)]
+
+
+def flatten(config: Config) -> dict[str, Value]:
+    """Return the values of a configuration by setting name."""
+    return {name: _read(config, name) for name, _ in _walk(Config)}
+
+
+def from_values(values: Mapping[str, object]) -> Config:
+    """Build a configuration from values by setting name; the rest takes its default.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type, or a value out of range.
+    """
+    known = {s.name: s for s in settings()}
+    for name in values:
+        if name not in known:
+            raise ConfigError(f'unknown setting {name!r}{suggestion(name, known)}')
+    checked = {name: check(known[name], value) for name, value in values.items()}
+    return cast(Config, _build(Config, '', checked))
+
+
+def check(known: Setting, value: object) -> Value:
+    """Return a value in the setting's type, or raise a ConfigError that says what is allowed."""
+    if known.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not known.kind:
+        raise ConfigError(f'{known.name} must be a {known.kind.__name__}, not {value!r}')
+    if known.choices and value not in known.choices:
+        raise ConfigError(f'{known.name} must be one of {", ".join(known.choices)}, not {value!r}')
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = known.minimum, known.maximum
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            raise ConfigError(f'{known.name} must lie in {low:g} ... {high:g}, not {value!r}')
+    if known.name == 'output.size':
+        parse_size(str(value))
+    return cast(Value, value)
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Read an output size: None for 'input', (height, width) for 'WIDTHxHEIGHT'."""
+    if text == 'input':
+        return None
+    width, _, height = text.partition('x')
+    if not (
+        width.isdecimal()
+        and height.isdecimal()
+        and 0 < int(width) <= 16384
+        and 0 < int(height) <= 16384
+    ):
+        raise ConfigError(
+            f'output.size must be `input` or WIDTHxHEIGHT such as 640x480, not {text!r}'
+        )
+    return int(height), int(width)
+
+
+def profiles() -> dict[str, Path]:
+    """Return the shipped profiles by name."""
+    return {path.stem: path for path in sorted(resource_folder('config').glob('*.yaml'))}
+
+
+def profile_path(name: str) -> Path:
+    """Return the file of a profile: a shipped name or a path.
+
+    Raises:
+        ConfigError: there is no such profile; the message lists the shipped ones.
+    """
+    path = Path(name).expanduser()
+    if path.suffix in ('.yaml', '.yml'):
+        return path
+    if name not in profiles():
+        raise ConfigError(f'unknown profile {name!r}{suggestion(name, profiles())}')
+    return profiles()[name]
+
+
+def load_profile(name: str, overrides: Mapping[str, object] | None = None) -> Config:
+    """Read a profile, which is a ROS parameter file, and lay overrides on top."""
+    return from_values(read_parameter_file(profile_path(name)) | dict(overrides or {}))
+
+
+def read_parameter_file(path: Path) -> dict[str, object]:
+    """Read the values of a ROS 2 parameter file, `/**: {ros__parameters: {...}}`, flattened."""
+    content = read_yaml(path)
+    values: dict[str, object] = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f'{path}: expected a ROS parameter file')
+    for node, body in content.items():
+        if not isinstance(body, dict) or not isinstance(body.get('ros__parameters'), dict):
+            raise ConfigError(f'{path}: expected the key "ros__parameters" under {node!r}')
+        values.update(_flatten_yaml(body['ros__parameters'], ''))
+    return values
+
+
+def _flatten_yaml(tree: Mapping[str, object], prefix: str) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, value in tree.items():
+        name = f'{prefix}{key}'
+        values.update(
+            _flatten_yaml(value, f'{name}.') if isinstance(value, dict) else {name: value}
+        )
+    return values
+
+
+def _walk(section: type, prefix: str = '') -> Iterator[tuple[str, 'Field[Any]']]:
+    for f in fields(section):
+        if is_dataclass(f.type):
+            yield from _walk(cast(type, f.type), f'{prefix}{f.name}.')
+        else:
+            yield f'{prefix}{f.name}', f
+
+
+def _read(config: Config, name: str) -> Value:
+    value: Any = config
+    for part in name.split('.'):
+        value = getattr(value, part)
+    return cast(Value, value)
+
+
+def _build(section: type, prefix: str, values: Mapping[str, Value]) -> object:
+    arguments: dict[str, object] = {}
+    for f in fields(section):
+        name = f'{prefix}{f.name}'
+        if is_dataclass(f.type):
+            arguments[f.name] = _build(cast(type, f.type), f'{name}.', values)
+        elif name in values:
+            arguments[f.name] = values[name]
+    return section(**arguments)

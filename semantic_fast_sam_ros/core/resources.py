@@ -1,0 +1,24 @@
+"""Find the folders that ship beside the code: config/, models/, launch/."""
+
+import os
+from pathlib import Path
+
+PACKAGE = 'semantic_fast_sam_ros'
+
+
+def resource_folder(name: str) -> Path:
+    """Return a shipped folder: of the source checkout, else of the ament prefix's share.
+
+    Raises:
+        FileNotFoundError: neither has it, so the installation is broken.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    # A colcon install lays share/ at a fixed depth above lib/python3.x/site-packages.
+    prefixes += list(Path(__file__).resolve().parents)[4:8]
+    places = [checkout / name] if (checkout / 'package.xml').exists() else []
+    places += [prefix / 'share' / PACKAGE / name for prefix in prefixes]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise FileNotFoundError(f'{PACKAGE}: no folder {name!r} in {[str(p) for p in places]}')
+    return found

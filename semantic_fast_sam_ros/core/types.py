@@ -1,0 +1,97 @@
+"""What the parts of the pipeline hand to each other: frozen, shapes checked once."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class MaskProposals:
+    """Class-agnostic masks of one image, all tensors on one device; N may be 0."""
+
+    masks: Tensor  # (N, H, W) bool
+    boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 in pixels, half-open
+    scores: Tensor  # (N,) float32 in [0, 1]
+
+    def __post_init__(self) -> None:
+        count = self.masks.shape[0]
+        _require(self.masks.ndim == 3, f'masks must be (N, H, W), not {tuple(self.masks.shape)}')
+        _require(self.boxes.shape == (count, 4), f'boxes must be ({count}, 4)')
+        _require(self.scores.shape == (count,), f'scores must be ({count},)')
+
+    def __len__(self) -> int:
+        return int(self.masks.shape[0])
+
+    def take(self, index: Tensor) -> 'MaskProposals':
+        """Return the proposals that a boolean or integer index selects, in its order."""
+        return MaskProposals(self.masks[index], self.boxes[index], self.scores[index])
+
+
+@dataclass(frozen=True)
+class PixelLabels:
+    """A label and a confidence for every pixel, from a dense branch."""
+
+    class_ids: Tensor  # (H, W) int64 published ids, 0 = unlabelled
+    confidence: Tensor  # (H, W) float32 in [0, 1]
+
+
+@dataclass(frozen=True)
+class MaskLabels:
+    """What a labeller says of N masks, and of the pixels if it has a dense branch."""
+
+    class_ids: Tensor  # (N, K) int64 published ids, best first, 0 = unlabelled
+    scores: Tensor  # (N, K) float32 in [0, 1], falling along K
+    paints: Tensor  # (N,) bool: the mask's first class goes onto its pixels
+    pixels: PixelLabels | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.class_ids.ndim == 2, 'class_ids must be (N, K)')
+        _require(self.scores.shape == self.class_ids.shape, 'scores must be shaped as class_ids')
+        _require(self.paints.shape == self.class_ids.shape[:1], 'paints must be (N,)')
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """One labelled image, on the host. Rows of the mask arrays belong together."""
+
+    label_map: NDArray[np.unsignedinteger]  # (H, W) uint8 or uint16, 0 = unlabelled
+    confidence: NDArray[np.uint8]  # (H, W), 0 wherever the label is 0
+    instances: NDArray[np.uint16]  # (H, W) mask id, 0 = none
+    mask_ids: NDArray[np.uint16]  # (N,) the ids that `instances` carries
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2 in pixels, half-open
+    mask_scores: NDArray[np.float32]  # (N,) in [0, 1]
+    class_ids: NDArray[np.int64]  # (N, K) ranked
+    class_scores: NDArray[np.float32]  # (N, K) in [0, 1]
+    vocabulary: Vocabulary
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+
+class MaskGenerator(Protocol):
+    """Proposes masks: FastSAM, SAM, superpixels."""
+
+    def generate(self, image: Tensor) -> MaskProposals:
+        """Propose masks for an image, (3, H, W) uint8 RGB on the generator's device."""
+        ...
+
+
+class MaskLabeller(Protocol):
+    """Names masks: a dense branch that votes, or a classifier of crops."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that `label` chooses from."""
+        ...
+
+    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
+        """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
+        ...

@@ -1,0 +1,306 @@
+"""The names that pixels can get: ids on the wire, prompts, colours; files, lists, group maps."""
+
+import colorsys
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.resources import resource_folder
+
+UNLABELLED = 0
+MAX_CLASSES = 65534  # ids are uint16 on the wire, and vision_msgs reserves 65535
+CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group')
+
+
+@dataclass(frozen=True)
+class SemanticClass:
+    """One class of a vocabulary."""
+
+    id: int  # 1 ... MAX_CLASSES; never used again for another name
+    name: str
+    colour: tuple[int, int, int]  # RGB, 0-255
+    prompts: tuple[str, ...] = ()  # other names of it; the name itself where empty
+    minimum_confidence: float = 0.0  # below it a mask of this class stays unlabelled
+    negative: bool = False  # absorbs what nobody asked for: comes out unlabelled
+    group: str = ''
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and all prompts, without repetition."""
+        return tuple(dict.fromkeys((self.name, *self.prompts)))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """An ordered set of classes with distinct names and ids."""
+
+    classes: tuple[SemanticClass, ...]
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ConfigError('a vocabulary needs at least one class')
+        if len(self.classes) > MAX_CLASSES or max(c.id for c in self.classes) > MAX_CLASSES:
+            raise ConfigError(f'a vocabulary holds at most {MAX_CLASSES} classes')
+        _require_distinct('name', [_key(c.name) for c in self.classes])
+        _require_distinct('id', [c.id for c in self.classes])
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names in order."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def max_id(self) -> int:
+        """The largest id in use."""
+        return max(c.id for c in self.classes)
+
+    def name_of(self, class_id: int) -> str:
+        """Return the name of an id; 'unlabelled' for 0 and for ids that are not in use."""
+        return next((c.name for c in self.classes if c.id == class_id), 'unlabelled')
+
+    def find(self, name: str) -> SemanticClass | None:
+        """Return the class that a name or one of its prompts denotes, whatever the case."""
+        wanted = _key(name)
+        by_name = (c for c in self.classes if _key(c.name) == wanted)
+        by_prompt = (c for c in self.classes if wanted in map(_key, c.prompts))
+        return next(by_name, None) or next(by_prompt, None)
+
+    def palette(self) -> NDArray[np.uint8]:
+        """Return the colour of each id as (max_id + 1, 3) uint8 RGB; black where unused."""
+        table = np.zeros((self.max_id + 1, 3), np.uint8)
+        for c in self.classes:
+            table[c.id] = c.colour
+        return table
+
+    def extended_from(self, older: 'Vocabulary') -> 'Vocabulary':
+        """Return this vocabulary with ids that never change the meaning of an older one's.
+
+        A name that the older vocabulary has keeps its id; a new name gets one never used. The
+        result carries the older one's other classes in no form: give the accumulated
+        vocabulary of a run (see `VocabularyHistory`) to keep removed names' ids reserved.
+        """
+        known = {_key(c.name): c.id for c in older.classes}
+        fresh = iter(range(older.max_id + 1, older.max_id + len(self) + 1))
+        return Vocabulary(
+            tuple(
+                replace(c, id=known[_key(c.name)] if _key(c.name) in known else next(fresh))
+                for c in self.classes
+            )
+        )
+
+
+class VocabularyHistory:
+    """Hands out ids that are append-only for as long as a process runs."""
+
+    def __init__(self) -> None:
+        self._seen: Vocabulary | None = None
+
+    def admit(self, vocabulary: Vocabulary) -> Vocabulary:
+        """Return the vocabulary with ids consistent with all vocabularies admitted before."""
+        if self._seen is None:
+            self._seen = vocabulary
+            return vocabulary
+        admitted = vocabulary.extended_from(self._seen)
+        known = {c.id for c in self._seen.classes}
+        self._seen = Vocabulary(
+            self._seen.classes + tuple(c for c in admitted.classes if c.id not in known)
+        )
+        return admitted
+
+
+def from_names(names: Iterable[str]) -> Vocabulary:
+    """Make a vocabulary of plain names with generated, well separated colours."""
+    return Vocabulary(
+        tuple(SemanticClass(i, name, colour_of(i)) for i, name in enumerate(names, start=1))
+    )
+
+
+def parse_list(text: str) -> Vocabulary:
+    """Read 'road, car | vehicle, dog': classes by comma, prompts of a class by bar.
+
+    Brackets round the list are allowed, as launch files write them.
+    """
+    body = text.strip().removeprefix('[').removesuffix(']')
+    classes = []
+    for index, entry in enumerate(body.split(','), start=1):
+        names = [name.strip().strip('\'"').strip() for name in entry.split('|')]
+        if not all(names):
+            raise ConfigError(f'vocabulary entry {index} of {text!r} has an empty name')
+        prompts = tuple(names) if len(names) > 1 else ()
+        classes.append(SemanticClass(index, names[0], colour_of(index), prompts))
+    return Vocabulary(tuple(classes))
+
+
+def load(path: Path) -> Vocabulary:
+    """Read a vocabulary file, `classes: [{name: ..., colour: [r, g, b], ...}]`.
+
+    Raises:
+        ConfigError: the file is missing or malformed; the message names the file and entry.
+    """
+    content = read_yaml(path)
+    entries = content.get('classes') if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError(f'{path}: expected a list under the key "classes"')
+    return Vocabulary(
+        tuple(_read_class(path, index, entry) for index, entry in enumerate(entries, start=1))
+    )
+
+
+def resolve(text: str) -> Vocabulary:
+    """Read a vocabulary setting: a name in config/vocabularies, a YAML file, or a list."""
+    text = text.strip()
+    if text.endswith(('.yaml', '.yml')):
+        return load(Path(text).expanduser())
+    shipped = resource_folder('config') / 'vocabularies' / f'{text}.yaml'
+    if text.isidentifier() and shipped.exists():
+        return load(shipped)
+    return parse_list(text)
+
+
+def read_groups(text: str) -> dict[str, list[str]]:
+    """Read a group map setting: a YAML file, or YAML text such as '{drivable: [road]}'."""
+    if text.strip().endswith(('.yaml', '.yml')):
+        content = read_yaml(Path(text.strip()).expanduser())
+    else:
+        content = parse_yaml(text, 'groups')
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f'groups must be a map {{published name: [class, ...]}}, not {text!r}')
+    groups = {}
+    for name, members in content.items():
+        members = [members] if isinstance(members, str) else members
+        if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
+            raise ConfigError(f'group {name!r} must list class names, not {members!r}')
+        groups[str(name)] = members
+    return groups
+
+
+def apply_groups(vocabulary: Vocabulary, groups: Mapping[str, Sequence[str]]) -> Vocabulary:
+    """Merge classes into published groups: a group becomes one class whose prompts are its members.
+
+    Classes in no group keep their name; ids are given anew in order of first appearance.
+
+    Raises:
+        ConfigError: a member is unknown to the vocabulary, or stands in two groups.
+    """
+    group_of: dict[str, str] = {}
+    for group, members in groups.items():
+        for member in members:
+            found = vocabulary.find(member)
+            if found is None:
+                raise ConfigError(
+                    f'group {group!r} names {member!r}, which is not a class of the model'
+                    + suggestion(member, vocabulary.names)
+                )
+            if found.name in group_of:
+                raise ConfigError(
+                    f'{member!r} stands in groups {group_of[found.name]!r} and {group!r}'
+                )
+            group_of[found.name] = group
+    merged: dict[str, SemanticClass] = {}
+    for c in vocabulary.classes:
+        name = group_of.get(c.name, c.name)
+        previous = merged.get(name, replace(c, id=len(merged) + 1, name=name, prompts=()))
+        merged[name] = replace(previous, prompts=(*previous.prompts, *c.names))
+    return Vocabulary(tuple(merged.values()))
+
+
+def colour_of(index: int) -> tuple[int, int, int]:
+    """Return a colour for the index-th class: golden-angle hues at three brightnesses."""
+    hue = (index * 0.61803398875) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(
+        hue, (0.85, 0.6, 0.75)[index % 3], (0.95, 0.8, 0.65)[index // 3 % 3]
+    )
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ' (did you mean ...?)' for a close match, else a list of what is known."""
+    options = list(known)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    if close:
+        return f' (did you mean {close[0]!r}?)'
+    return f' (known: {", ".join(options[:20])}{", ..." if len(options) > 20 else ""})'
+
+
+def read_yaml(path: Path) -> Any:
+    """Load a YAML file safely.
+
+    Raises:
+        ConfigError: it does not exist, is not text, or is not YAML.
+    """
+    try:
+        return parse_yaml(path.read_text(encoding='utf-8'), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f'cannot read {path}: {error}') from error
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML text safely, naming its source in the error."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f'{source} is not valid YAML: {error}') from error
+
+
+def _key(name: str) -> str:
+    return ' '.join(name.replace('_', ' ').replace('-', ' ').split()).casefold()
+
+
+def _require_distinct(what: str, values: Sequence[object]) -> None:
+    repeated = next((v for i, v in enumerate(values) if v in values[:i]), None)
+    if repeated is not None:
+        raise ConfigError(f'the {what} {repeated!r} stands in the vocabulary twice')
+
+
+def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
+    where = f'{path}, class {index}'
+    if isinstance(entry, str):
+        entry = {'name': entry}
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get('name'), str)
+        or not entry['name'].strip()
+    ):
+        raise ConfigError(f'{where}: expected a name or a map with the key "name", not {entry!r}')
+    for key in entry:
+        if key not in CLASS_KEYS:
+            raise ConfigError(f'{where}: unknown key {key!r}{suggestion(str(key), CLASS_KEYS)}')
+    colour = entry.get('colour', colour_of(index))
+    if not _is_colour(colour):
+        raise ConfigError(f'{where}: colour must be three numbers 0-255, not {colour!r}')
+    prompts = entry.get('prompts', [])
+    if not isinstance(prompts, list) or not all(isinstance(p, str) and p.strip() for p in prompts):
+        raise ConfigError(f'{where}: prompts must be a list of names, not {prompts!r}')
+    minimum = entry.get('minimum_confidence', 0.0)
+    if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum <= 1:
+        raise ConfigError(f'{where}: minimum_confidence must lie in 0-1, not {minimum!r}')
+    negative = entry.get('negative', False)
+    if not isinstance(negative, bool):
+        raise ConfigError(f'{where}: negative must be true or false, not {negative!r}')
+    return SemanticClass(
+        index,
+        entry['name'].strip(),
+        (int(colour[0]), int(colour[1]), int(colour[2])),
+        tuple(prompts),
+        float(minimum),
+        negative,
+        str(entry.get('group', '')),
+    )
+
+
+def _is_colour(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(v, int) and 0 <= v <= 255 for v in value)
+    )
