@@ -7,8 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLASSES = (
-    'sky', 'building', 'pole', 'road', 'sidewalk', 'tree', 'sign', 'fence', 'car',
-    'pedestrian', 'bicyclist',
+    'sky',
+    'building',
+    'pole',
+    'road',
+    'sidewalk',
+    'tree',
+    'sign',
+    'fence',
+    'car',
+    'pedestrian',
+    'bicyclist',
 )
 IGNORE = 11
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]

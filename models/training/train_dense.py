@@ -19,7 +19,11 @@ import torch
 import torch.nn.functional as functional
 from camvid import CLASSES, IGNORE, Pair, confusion, iou, load_pairs
 from torch import Tensor
-from transformers import AutoImageProcessor, SegformerImageProcessor, UperNetForSemanticSegmentation
+from transformers import (
+    AutoImageProcessor,
+    SegformerImageProcessor,
+    UperNetForSemanticSegmentation,
+)
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255
@@ -51,15 +55,19 @@ def augment(pair: Pair, size: tuple[int, int], rng: random.Random) -> Pair:
     matrix[0] *= aspect
     spare_x = scale * aspect * image.shape[1] - width
     spare_y = scale * image.shape[0] - height
-    matrix[:, 2] -= [rng.uniform(min(0, spare_x), max(0, spare_x)),
-                     rng.uniform(min(0, spare_y), max(0, spare_y))]
+    matrix[:, 2] -= [
+        rng.uniform(min(0, spare_x), max(0, spare_x)),
+        rng.uniform(min(0, spare_y), max(0, spare_y)),
+    ]
     if rng.random() < 0.5:
         matrix[0] *= -1
         matrix[0, 2] += width
-    image = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR,
-                           borderValue=(124, 116, 104))
-    label = cv2.warpAffine(label, matrix, (width, height), flags=cv2.INTER_NEAREST,
-                           borderValue=IGNORE)
+    image = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104)
+    )
+    label = cv2.warpAffine(
+        label, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORE
+    )
     return jitter_colours(image, rng), label
 
 
@@ -123,8 +131,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--minutes', type=float, default=80, help='training time in all')
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--crop', type=int, nargs=2, default=(288, 384), metavar=('H', 'W'))
-    parser.add_argument('--rates', type=float, nargs=2, default=(2.5e-4, 8e-4),
-                        help='peak learning rates of backbone and head')
+    parser.add_argument(
+        '--rates',
+        type=float,
+        nargs=2,
+        default=(2.5e-4, 8e-4),
+        help='peak learning rates of backbone and head',
+    )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--validate-every', type=int, default=200)
     return parser.parse_args()
@@ -178,12 +191,21 @@ def main() -> None:
         if step % 20 == 0:
             print(f'step {step} {elapsed / 60:.1f} min loss {loss.item():.3f}', flush=True)
         if step % args.validate_every == 0:
-            print(f'step {step} val mIoU {100 * evaluate(average.module, validation).mean():.2f}',
-                  flush=True)
+            print(
+                f'step {step} val mIoU {100 * evaluate(average.module, validation).mean():.2f}',
+                flush=True,
+            )
         if step % 50 == 0:
-            torch.save({'model': model.state_dict(), 'average': average.state_dict(),
-                        'optimiser': optimiser.state_dict(), 'step': step, 'elapsed': elapsed},
-                       checkpoint.with_suffix('.tmp'))
+            torch.save(
+                {
+                    'model': model.state_dict(),
+                    'average': average.state_dict(),
+                    'optimiser': optimiser.state_dict(),
+                    'step': step,
+                    'elapsed': elapsed,
+                },
+                checkpoint.with_suffix('.tmp'),
+            )
             checkpoint.with_suffix('.tmp').replace(checkpoint)
 
     result = evaluate(average.module, validation)

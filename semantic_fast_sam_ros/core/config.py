@@ -229,7 +229,7 @@ class Config:
 
 def settings() -> list[Setting]:
     """Return all settings in order of declaration."""
-    return [Setting(name, f.default, **f.metadata) for name, f in _walk(Config)]
+    return [Setting(name, cast(Value, f.default), **f.metadata) for name, f in _walk(Config)]
 
 
 def flatten(config: Config) -> dict[str, Value]:

@@ -16,7 +16,7 @@ def resource_folder(name: str) -> Path:
     prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     # A colcon install lays share/ at a fixed depth above lib/python3.x/site-packages.
     prefixes += list(Path(__file__).resolve().parents)[4:8]
-    places = [checkout / name] if (checkout / 'package.xml').exists() else []
+    places = [checkout / name] if (checkout / 'pyproject.toml').exists() else []
     places += [prefix / 'share' / PACKAGE / name for prefix in prefixes]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:

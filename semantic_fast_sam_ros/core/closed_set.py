@@ -1,0 +1,111 @@
+"""Closed-set labelling: a dense segmenter votes inside each mask (SFS, method.md section 2)."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import voting
+from semantic_fast_sam_ros.core.config import VoteSettings
+from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary, apply_groups, from_names
+
+# Above so many values the probabilities are computed on a coarser grid than the image's:
+# 150 classes at 1920 x 1080 would be 1.2 GB a frame.
+MAX_PROBABILITY_VALUES = 1 << 26
+
+
+class ClosedSetLabeller:
+    """Name masks by the votes of a dense segmenter's pixels."""
+
+    def __init__(
+        self, segmenter: DenseSegmenter, vocabulary: Vocabulary, settings: VoteSettings
+    ) -> None:
+        """Bind a segmenter's classes to the published ones.
+
+        Raises:
+            ConfigError: no class of the segmenter is in the vocabulary.
+        """
+        self.settings = settings
+        self.vocabulary = vocabulary
+        self._segmenter = segmenter
+        targets = [vocabulary.find(name) for name in segmenter.class_names]
+        if not any(targets):
+            raise ConfigError(
+                f'the vocabulary ({", ".join(vocabulary.names[:10])}, ...) has none of the '
+                f"model's classes ({', '.join(segmenter.class_names[:10])}, ...)"
+            )
+        # Row 0 collects the classes that the vocabulary leaves out, row i its i-th class.
+        rows = {c.id: i for i, c in enumerate(vocabulary.classes, start=1)}
+        self._rows = torch.tensor([rows[t.id] if t else 0 for t in targets])
+        self._ids = torch.tensor([0, *(c.id for c in vocabulary.classes)])
+        self.unmatched = tuple(
+            n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
+        )
+
+    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
+        """Name the masks of an image, (3, H, W) uint8 RGB, and all its pixels."""
+        return self.vote(self._segmenter.segment(image), proposals)
+
+    def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
+        """Let a dense map name the masks and the pixels."""
+        size = tuple(proposals.masks.shape[1:])
+        probabilities = self._published(dense, (size[0], size[1]))
+        best, labels = probabilities.max(0)
+        grid = tuple(labels.shape)
+        masks = proposals.masks if grid == size else _resize(proposals.masks, grid)
+        votes = voting.collect(masks, probabilities, labels)
+        ids = self._ids.to(labels.device)
+        shares = votes.hard if self.settings.mode == 'hard' else votes.soft
+        classes, scores = voting.rank(shares, self.settings.hypotheses)
+        purity = votes.hard.gather(1, classes[:, :1])[:, 0]
+        pixels = None
+        if self.settings.keep_dense:
+            pixels = PixelLabels(_resize(ids[labels], size), _resize(best, size))
+        return MaskLabels(ids[classes], scores, purity >= self.settings.minimum_purity, pixels)
+
+    def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
+        """Return probabilities of the published classes, (1 + classes, h, w), row 0 = unlabelled."""
+        values = dense.scores.shape[0] * size[0] * size[1]
+        if values > MAX_PROBABILITY_VALUES:
+            gain = (MAX_PROBABILITY_VALUES / values) ** 0.5
+            size = (max(1, int(size[0] * gain)), max(1, int(size[1] * gain)))
+        probabilities = dense.probabilities(size)
+        merged = probabilities.new_zeros((len(self._ids), *probabilities.shape[1:]))
+        return merged.index_add_(0, self._rows.to(probabilities.device), probabilities)
+
+
+def closed_set_vocabulary(
+    class_names: tuple[str, ...], wanted: Vocabulary | None, groups: dict[str, list[str]]
+) -> Vocabulary:
+    """Return the classes to publish for a model: its own, or the wanted ones, then grouped.
+
+    Raises:
+        ConfigError: a group names a class that the model lacks.
+    """
+    own = from_names(class_names)
+    base = wanted or own
+    if not groups:
+        return base
+    if wanted is not None:  # names as the model has them, colours as the vocabulary has them
+        own = Vocabulary(
+            tuple(
+                replace(c, colour=found.colour, prompts=found.names)
+                if (found := wanted.find(c.name))
+                else c
+                for c in own.classes
+            )
+        )
+    return apply_groups(own, groups)
+
+
+def _resize(values: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize (..., H, W) to the nearest value; as it is where the size fits already."""
+    if tuple(values.shape[-2:]) == tuple(size):
+        return values
+    as_float = values[None] if values.ndim == 3 else values[None, None]
+    resized = functional.interpolate(as_float.to(torch.float32), tuple(size), mode='nearest-exact')
+    return resized.reshape(*values.shape[:-2], *size).to(values.dtype)

@@ -1,0 +1,194 @@
+"""Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.config import DenseSettings
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.fastsam import load_ultralytics
+from semantic_fast_sam_ros.core.letterbox import letterbox
+from semantic_fast_sam_ros.core.weights import Policy
+
+SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this
+ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own default
+# (architecture suffix, the Auto class that loads it); the first that fits is taken
+AUTO_CLASSES = (
+    ('ForUniversalSegmentation', 'AutoModelForUniversalSegmentation'),
+    ('ForInstanceSegmentation', 'AutoModelForInstanceSegmentation'),
+    ('ForSemanticSegmentation', 'AutoModelForSemanticSegmentation'),
+)
+
+
+@dataclass(frozen=True)
+class DenseMap:
+    """Scores of all classes on the network's own grid."""
+
+    scores: Tensor  # (C, h, w) float: logits, or probabilities that need not sum to one
+    are_logits: bool
+
+    def probabilities(self, size: tuple[int, int]) -> Tensor:
+        """Return class probabilities at a size (height, width): (C, H, W) float32, summing to 1.
+
+        Logits are interpolated before the softmax, as transformers' and ultralytics' own
+        post-processing does.
+        """
+        scores = self.scores.float()
+        if scores.shape[1:] != size:
+            scores = functional.interpolate(scores[None], size, mode='bilinear')[0]
+        if self.are_logits:
+            return scores.softmax(0)
+        return scores / scores.sum(0, keepdim=True).clamp_min(1e-6)
+
+
+class DenseSegmenter(Protocol):
+    """A network that scores every pixel for every class."""
+
+    class_names: tuple[str, ...]
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        ...
+
+
+class TransformersSegmenter:
+    """Any Hugging Face semantic or universal segmentation checkpoint."""
+
+    def __init__(
+        self, folder: Path, settings: DenseSettings, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Load a folder; raises ModelError if it holds no segmentation model."""
+        self._size = settings.image_size
+        self._device = device
+        self._dtype = dtype
+        self._model, self._processor = _load_transformers(folder)
+        self._model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        names = self._model.config.id2label
+        self.class_names = tuple(str(names[i]) for i in sorted(names))
+        self._task_inputs = self._tokenise_task(folder)
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        output = self._model(pixel_values=self._preprocess(image), **self._task_inputs)
+        if 'logits' in output:
+            return DenseMap(output['logits'][0], are_logits=True)
+        # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
+        # the last class is 'no object'.
+        classes = output['class_queries_logits'] if 'class_queries_logits' in output else None
+        masks = output['masks_queries_logits'][0].float().sigmoid()
+        assert classes is not None
+        shares = classes[0].float().softmax(-1)[:, :-1]
+        return DenseMap(torch.einsum('qc,qhw->chw', shares, masks), are_logits=False)
+
+    def _preprocess(self, image: Tensor) -> Tensor:
+        """Resize and normalise as the checkpoint's processor says, on the image's device."""
+        options: dict[str, Any] = {}
+        if self._size:
+            image = (
+                functional.interpolate(
+                    image[None].float(), self._scaled_size(image), mode='bilinear', antialias=True
+                )[0]
+                .round()
+                .to(torch.uint8)
+            )
+            options = {'do_resize': False}
+        prepared = self._processor(images=image, return_tensors='pt', **options)
+        pixels: Tensor = prepared['pixel_values']
+        return pixels.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _scaled_size(self, image: Tensor) -> tuple[int, int]:
+        gain = self._size / min(image.shape[1:])
+        height, width = (
+            max(SIDE_MULTIPLE, round(side * gain / SIDE_MULTIPLE) * SIDE_MULTIPLE)
+            for side in image.shape[1:]
+        )
+        return height, width
+
+    def _tokenise_task(self, folder: Path) -> dict[str, Tensor]:
+        """Return OneFormer's task token (Jain et al., CVPR 2023, section 3.1); empty for others."""
+        if self._model.config.model_type != 'oneformer':
+            return {}
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokens = tokenizer(
+            ['the task is semantic'],
+            padding='max_length',
+            max_length=self._model.config.task_seq_len,
+            truncation=True,
+            return_tensors='pt',
+        )
+        return {'task_inputs': tokens['input_ids'].to(self._device)}
+
+
+class UltralyticsSegmenter:
+    """A checkpoint of ultralytics' semantic task, such as yolo26n-sem.pt."""
+
+    def __init__(
+        self, checkpoint: Path, settings: DenseSettings, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Load the checkpoint; raises ModelError if it is not a semantic network."""
+        self._size = settings.image_size or ULTRALYTICS_SIZE
+        self._dtype = dtype
+        self._network = load_ultralytics(checkpoint, 'semantic').to(device=device, dtype=dtype)
+        self._network.to(memory_format=torch.channels_last)
+        self.class_names = tuple(self._network.names[i] for i in sorted(self._network.names))
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        longer = self._size * max(image.shape[1:]) / min(image.shape[1:])
+        size = self._size if self._size == ULTRALYTICS_SIZE else round(longer)
+        batch, place = letterbox(image, size, self._dtype)
+        logits = self._network(batch)
+        logits = logits[0] if isinstance(logits, tuple | list) else logits
+        padded = functional.interpolate(logits, batch.shape[2:], mode='bilinear')
+        return DenseMap(place.crop(padded)[0], are_logits=True)
+
+
+def load_dense(
+    settings: DenseSettings, policy: Policy, device: torch.device, dtype: torch.dtype
+) -> DenseSegmenter:
+    """Load the dense branch that the settings name.
+
+    Raises:
+        ModelError: the model is missing, damaged or of another kind.
+    """
+    by_ultralytics = settings.backend == 'ultralytics' or (
+        settings.backend == 'auto' and settings.model.endswith('.pt')
+    )
+    if by_ultralytics:
+        checkpoint = weights.checkpoint_file(settings.model, policy)
+        return UltralyticsSegmenter(checkpoint, settings, device, dtype)
+    folder = weights.pretrained_folder(settings.model, policy)
+    return TransformersSegmenter(folder, settings, device, dtype)
+
+
+def _load_transformers(folder: Path) -> tuple[Any, Any]:
+    weights.silence_libraries()
+    import transformers as untyped_transformers
+
+    transformers: Any = untyped_transformers
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        architecture = (config.architectures or [''])[0]
+        auto = next((a for suffix, a in AUTO_CLASSES if architecture.endswith(suffix)), None)
+        auto = AUTO_CLASSES[0][1] if config.model_type in ('oneformer', 'mask2former') else auto
+        if auto is None:
+            raise ModelError(
+                f'{folder}: {architecture or "its model"} is not a segmentation model'
+            )
+        model = getattr(transformers, auto).from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32
+        )
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f'cannot load a segmentation model from {folder}: {reason}') from error
+    return model.eval().requires_grad_(False), processor

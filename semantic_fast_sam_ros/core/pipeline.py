@@ -1,0 +1,223 @@
+"""Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.dense import load_dense
+from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.timing import StageTimer
+from semantic_fast_sam_ros.core.types import (
+    MaskGenerator,
+    MaskLabeller,
+    MaskLabels,
+    MaskProposals,
+    SegmentationResult,
+)
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
+
+DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+WARM_UP_SIZE = (480, 640)
+MONO8_IDS = 255  # label images of up to so many ids are 8-bit
+
+
+class SemanticFastSam:
+    """The whole pipeline. Not for two threads at once: calls wait for each other."""
+
+    def __init__(self, config: Config, history: VocabularyHistory | None = None) -> None:
+        """Load the models that a configuration names.
+
+        Args:
+            config: all settings.
+            history: keeps ids append-only over several pipelines of one process.
+
+        Raises:
+            ConfigError: a setting, vocabulary or group map is wrong.
+            ModelError: a model is missing, damaged, not trusted or of another kind.
+        """
+        weights.silence_libraries()
+        self._lock = threading.Lock()
+        self.config = config
+        self.device = choose_device(config.device)
+        self.dtype = choose_dtype(config.precision, self.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._labeller = _load_labeller(config, self.device, self.dtype)
+        if history is not None and len(self._labeller.vocabulary):
+            self._labeller.vocabulary = history.admit(self._labeller.vocabulary)
+        self._generator = _load_generator(config, self.device, self.dtype)
+
+    @classmethod
+    def from_profile(cls, name: str = 'embedded', **overrides: object) -> 'SemanticFastSam':
+        """Load a shipped profile or a parameter file.
+
+        Args:
+            name: a file in config/ without its ending, or a path.
+            overrides: settings by name, dots written as double underscores:
+                `masks__confidence=0.3`.
+        """
+        values = {key.replace('__', '.'): value for key, value in overrides.items()}
+        return cls(configuration.load_profile(name, values))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that are published."""
+        return self._labeller.vocabulary
+
+    def warm_up(self) -> None:
+        """Run one grey image, so that the first real one does not pay for lazy start-up."""
+        self(np.full((*WARM_UP_SIZE, 3), 114, np.uint8))
+
+    def update(self, config: Config) -> None:
+        """Take over the live settings of a configuration from the next image on."""
+        with self._lock:
+            self.config = config
+            self._generator.settings = config.masks  # type: ignore[attr-defined]
+            if isinstance(self._labeller, ClosedSetLabeller):
+                self._labeller.settings = config.vote
+
+    def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
+        """Label an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            the labels, at the image's size, on the host.
+
+        Raises:
+            FrameError: the image is not of that shape and type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise FrameError(
+                f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}'
+            )
+        with self._lock, torch.inference_mode():
+            return self._segment(image)
+
+    def _segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
+        timer = StageTimer(self.device)
+        # 1. One upload.
+        with timer.stage('upload'):
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)
+        # 2. Masks, largest first, none of the whole frame.
+        with timer.stage('masks'):
+            proposals = self._generator.generate(pixels)
+            proposals = drop_frame_filling(proposals, self.config.vote.maximum_mask_share)
+            proposals = sort_by_area(proposals)
+        # 3. Names for masks and pixels.
+        with timer.stage('labels'):
+            labels = self._labeller.label(pixels, proposals)
+        # 4. Smaller masks over larger ones over the dense labels.
+        with timer.stage('rasterise'):
+            label_map, confidence, instances = rasterise(proposals.masks, labels)
+        # 5. One download.
+        with timer.stage('download'):
+            result = self._download(proposals, labels, label_map, confidence, instances)
+        return replace(result, stage_ms=timer.stage_ms)
+
+    def _download(
+        self,
+        proposals: MaskProposals,
+        labels: MaskLabels,
+        label_map: Tensor,
+        confidence: Tensor,
+        instances: Tensor,
+    ) -> SegmentationResult:
+        vocabulary = self._labeller.vocabulary
+        label_type = torch.uint8 if vocabulary.max_id <= MONO8_IDS else torch.int32
+        host = label_map.to(label_type).cpu().numpy()
+        return SegmentationResult(
+            label_map=host if label_type == torch.uint8 else host.astype(np.uint16),
+            # Labelled pixels keep at least 1, so that 0 means unlabelled and nothing else.
+            confidence=torch.where(label_map > 0, (confidence * 255).round().clamp(1, 255), 0)
+            .to(torch.uint8)
+            .cpu()
+            .numpy(),
+            instances=instances.cpu().numpy().view(np.uint16),
+            mask_ids=np.arange(1, len(proposals) + 1, dtype=np.uint16),
+            boxes=proposals.boxes.cpu().numpy(),
+            mask_scores=proposals.scores.cpu().numpy(),
+            class_ids=labels.class_ids.cpu().numpy(),
+            class_scores=labels.scores.float().cpu().numpy(),
+            vocabulary=vocabulary,
+        )
+
+
+class MasksOnly:
+    """The labeller `none`: masks without names."""
+
+    vocabulary = vocabularies.from_names(['segment'])
+
+    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
+        """Leave every mask and pixel unlabelled."""
+        ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=image.device)
+        return MaskLabels(ids, proposals.scores[:, None] * 0, ids[:, 0] > 0)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device of a setting; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: the name is unknown, or this machine has no such device.
+    """
+    if name == 'auto':
+        mps = torch.backends.mps.is_available()
+        return torch.device('cuda' if torch.cuda.is_available() else 'mps' if mps else 'cpu')
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f'device {name!r} cannot be used (auto, cpu, cuda:N, mps): {reason}'
+        ) from error
+    return device
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the number format of a setting; `auto` is fp16 on CUDA and fp32 elsewhere."""
+    if precision == 'auto':
+        return torch.float16 if device.type == 'cuda' else torch.float32
+    return DTYPES[precision]
+
+
+def _load_generator(config: Config, device: torch.device, dtype: torch.dtype) -> MaskGenerator:
+    checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
+    return FastSamGenerator(Path(checkpoint), config.masks, device, dtype)
+
+
+def _load_closed_set(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+    wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
+    groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
+    segmenter = load_dense(config.dense, policy_of(config), device, dtype)
+    vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
+    return ClosedSetLabeller(segmenter, vocabulary, config.vote)
+
+
+LABELLERS: dict[str, Callable[[Config, torch.device, torch.dtype], MaskLabeller]] = {
+    'closed_set': _load_closed_set,
+    'none': lambda config, device, dtype: MasksOnly(),
+}
+
+
+def _load_labeller(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+    return LABELLERS[config.labeller](config, device, dtype)
+
+
+def policy_of(config: Config) -> weights.Policy:
+    """Return which model files a configuration allows."""
+    return weights.Policy(config.offline, config.trust_model_files)
