@@ -285,6 +285,12 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
+def model_names(config: Config) -> list[str]:
+    """Return the models that a configuration loads."""
+    dense = [config.dense.model] if config.labeller == 'closed_set' else []
+    return [config.masks.model, *dense]
+
+
 def profiles() -> dict[str, Path]:
     """Return the shipped profiles by name."""
     return {path.stem: path for path in sorted(resource_folder('config').glob('*.yaml'))}

@@ -1,0 +1,97 @@
+"""Draw a result over its image so that a person on a small screen can read it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.types import SegmentationResult
+
+NAME_MINIMUM_SHARE = 0.012  # of the image, below which a region gets no name
+MAX_NAMES = 14
+BORDER_COLOUR = (255, 255, 255)
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+
+
+def overlay(image: Image, result: SegmentationResult, settings: OutputSettings) -> Image:
+    """Blend class colours over an image, with region borders and names.
+
+    Args:
+        image: (H, W, 3) RGB of the result's size.
+        result: of that image.
+        settings: opacity, and whether borders and names are drawn.
+
+    Returns:
+        a new (H, W, 3) RGB image; unlabelled pixels stay as they are.
+    """
+    drawn = colour_labels(result)
+    drawn = cv2.addWeighted(
+        image, 1 - settings.overlay_opacity, drawn, settings.overlay_opacity, 0
+    )
+    unlabelled = result.label_map == 0
+    drawn[unlabelled] = image[unlabelled]
+    if settings.overlay_contours:
+        _draw_borders(drawn, result)
+    if settings.overlay_names:
+        _draw_names(drawn, result)
+    return drawn
+
+
+def fit(image: Image, shape: tuple[int, ...]) -> Image:
+    """Return the image at (height, width), as it is where it fits already."""
+    if image.shape[:2] == tuple(shape):
+        return image
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+
+
+def colour_labels(result: SegmentationResult) -> Image:
+    """Return the label map in the vocabulary's colours, (H, W, 3) RGB; black = unlabelled."""
+    return np.take(result.vocabulary.palette(), result.label_map, axis=0)
+
+
+def _draw_borders(drawn: Image, result: SegmentationResult) -> None:
+    """Lighten the pixels whose right or lower neighbour has another class."""
+    labels = result.label_map
+    border = np.zeros(labels.shape, bool)
+    border[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    border[:-1] |= labels[:-1] != labels[1:]
+    drawn[border] = (drawn[border] * 0.3 + np.array(BORDER_COLOUR) * 0.7).astype(np.uint8)
+
+
+def _draw_names(drawn: Image, result: SegmentationResult) -> None:
+    height, width = result.label_map.shape
+    scale = max(0.35, min(height, width) / 900)
+    for name, (x, y) in _name_places(result)[:MAX_NAMES]:
+        (text_width, text_height), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        left = int(np.clip(x - text_width / 2, 2, max(2, width - text_width - 2)))
+        bottom = int(np.clip(y + text_height / 2, text_height + 2, height - 3))
+        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(
+                drawn, name, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, colour,
+                max(1, round(thickness * scale * 2)), cv2.LINE_AA,
+            )
+
+
+def _name_places(result: SegmentationResult) -> list[tuple[str, tuple[float, float]]]:
+    """Return names and the widest places (x, y) of the larger regions, largest region first.
+
+    Looked for on a map of about 160 pixels, which is exact enough for a name and cheap.
+    """
+    step = max(1, max(result.label_map.shape) // 160)
+    small = result.label_map[::step, ::step]
+    places = []
+    for class_id in np.unique(small[small > 0]):
+        count, regions, stats, _ = cv2.connectedComponentsWithStats(
+            (small == class_id).astype(np.uint8), connectivity=8
+        )
+        for region in range(1, count):
+            area = int(stats[region, cv2.CC_STAT_AREA])
+            if area < NAME_MINIMUM_SHARE * small.size:
+                continue
+            inside = np.pad((regions == region).astype(np.uint8), 1)
+            distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
+            y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+            name = result.vocabulary.name_of(int(class_id))
+            places.append((area, name, (float(x * step), float(y * step))))
+    places.sort(key=lambda place: -place[0])
+    return [(name, place) for _, name, place in places]

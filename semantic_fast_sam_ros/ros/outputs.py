@@ -1,0 +1,97 @@
+"""The node's topics: built only while somebody subscribes, all with the input's header."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from semantic_fast_sam_ros.core import render
+from semantic_fast_sam_ros.core.config import OutputSettings, parse_size
+from semantic_fast_sam_ros.core.resize import resize_result
+from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.ros import conversions, qos
+
+TOPICS: dict[str, type] = {
+    'label_image': Image,
+    'confidence': Image,
+    'instances': Image,
+    'overlay': Image,
+    'overlay/compressed': CompressedImage,
+    'detections': Detection2DArray,
+}
+
+
+class Outputs:
+    """Publishers of a configured node."""
+
+    def __init__(
+        self, node: LifecycleNode, settings: OutputSettings, events: PublisherEventCallbacks
+    ) -> None:
+        """Create the publishers; `events` hears of subscribers that cannot be served."""
+        self._node = node
+        profile = qos.output_qos(settings.reliability, settings.depth)
+        self._publishers = {
+            topic: node.create_publisher(kind, f'~/{topic}', profile, event_callbacks=events)
+            for topic, kind in TOPICS.items()
+        }
+        self._label_info = node.create_publisher(LabelInfo, '~/label_info', qos.latched_qos())
+        self._announced: Vocabulary | None = None
+
+    def destroy(self) -> None:
+        """Remove the publishers."""
+        for publisher in (*self._publishers.values(), self._label_info):
+            self._node.destroy_publisher(publisher)
+
+    def announce(self, vocabulary: Vocabulary, header: Header) -> None:
+        """Publish ids and names, if they are not the ones that subscribers already have."""
+        if vocabulary != self._announced:
+            self._label_info.publish(conversions.label_info(vocabulary, header))
+            self._announced = vocabulary
+
+    def publish(
+        self,
+        image: NDArray[np.uint8],
+        result: SegmentationResult,
+        settings: OutputSettings,
+        header: Header,
+    ) -> None:
+        """Publish what is subscribed to; label info first.
+
+        Args:
+            image: (H, W, 3) RGB, the input.
+            result: of that image.
+            settings: as they stand for this frame.
+            header: of the input, copied unchanged.
+        """
+        self.announce(result.vocabulary, header)
+        size = parse_size(settings.size) or result.label_map.shape
+        sized = resize_result(result, (size[0], size[1]))
+        builders: dict[str, Callable[[], Any]] = {
+            'label_image': lambda: conversions.label_image(sized, header),
+            'confidence': lambda: conversions.array_to_image(sized.confidence, 'mono8', header),
+            'instances': lambda: conversions.array_to_image(sized.instances, 'mono16', header),
+            'detections': lambda: conversions.detections(sized, header),
+        }
+        for topic, build in builders.items():
+            if self._wanted(topic):
+                self._publishers[topic].publish(build())
+        if self._wanted('overlay') or self._wanted('overlay/compressed'):
+            drawn = render.overlay(render.fit(image, sized.label_map.shape), sized, settings)
+            if self._wanted('overlay'):
+                self._publishers['overlay'].publish(
+                    conversions.array_to_image(drawn, 'rgb8', header)
+                )
+            if self._wanted('overlay/compressed'):
+                self._publishers['overlay/compressed'].publish(
+                    conversions.jpeg_message(drawn, settings.jpeg_quality, header)
+                )
+
+    def _wanted(self, topic: str) -> bool:
+        return bool(self._publishers[topic].get_subscription_count() > 0)

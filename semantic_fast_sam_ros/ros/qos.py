@@ -1,0 +1,31 @@
+"""The quality of service of each topic, and words for a mismatch."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+RELIABILITY = {
+    'reliable': ReliabilityPolicy.RELIABLE,
+    'best_effort': ReliabilityPolicy.BEST_EFFORT,
+}
+
+
+def input_qos(reliability: str) -> QoSProfile:
+    """Return keep last 1: the worker only ever wants the newest image."""
+    return _keep_last(1, reliability)
+
+
+def output_qos(reliability: str, depth: int) -> QoSProfile:
+    """Return the profile of image and detection topics."""
+    return _keep_last(depth, reliability)
+
+
+def latched_qos() -> QoSProfile:
+    """Return reliable, transient local, depth 1: late subscribers get the last message."""
+    profile = _keep_last(1, 'reliable')
+    profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return profile
+
+
+def _keep_last(depth: int, reliability: str) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=RELIABILITY[reliability]
+    )
