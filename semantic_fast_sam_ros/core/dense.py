@@ -173,6 +173,7 @@ def _load_transformers(folder: Path) -> tuple[Any, Any]:
     import transformers as untyped_transformers
 
     transformers: Any = untyped_transformers
+    transformers.utils.logging.disable_progress_bar()
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         architecture = (config.architectures or [''])[0]

@@ -1,0 +1,153 @@
+"""Run image source and node as two processes, watch them over DDS, write a report page."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+
+TOPIC = 'semantic_fast_sam_demo/image'
+DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
+STATUS_PERIOD_S = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument('--seconds', type=float, default=30.0, help='how long (default: 30)')
+    parser.add_argument('--forever', action='store_true', help='until Ctrl-C')
+    parser.add_argument(
+        '--source',
+        default='',
+        help='image folder, video, /dev/videoN, rosbag2 folder or .mcap '
+        '(default: a street photo under a virtual camera)',
+    )
+    parser.add_argument('--rate', type=float, default=15.0, help='images a second (default: 15)')
+    parser.add_argument('--profile', default='embedded', help='profile (default: embedded)')
+    parser.add_argument('--vocabulary', default='', help='names to publish instead of the profile\'s')
+    parser.add_argument('--device', default='', help='cpu, cuda:0, ... instead of the profile\'s')
+    parser.add_argument(
+        '--output', type=Path, default=Path('demo_output'), help='folder (default: demo_output)'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo; return 0 if frames were labelled."""
+    from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
+    from semantic_fast_sam_ros.tools.demo_report import write_report
+    from semantic_fast_sam_ros.tools.sources import open_source
+
+    overrides = {
+        name: value
+        for name in ('vocabulary', 'device')
+        if (value := getattr(arguments, name))
+    }
+    config = configuration.load_profile(arguments.profile, overrides)  # fails early, and clearly
+    next(open_source(arguments.source))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    _use_own_network()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f'Starting the node (profile {arguments.profile}) ...', flush=True)
+    with tempfile.TemporaryDirectory() as folder, DemoObserver() as observer:
+        counted = Path(folder) / 'count.json'
+        with _process(_node_command(arguments, overrides)) as node:
+            try:
+                _wait_until_active(observer, node)
+                with _process(_stream_command(arguments, counted)):
+                    _watch(observer, node, None if arguments.forever else arguments.seconds)
+            except KeyboardInterrupt:
+                print('\nInterrupted.')
+            observer.settle()
+        published = json.loads(counted.read_text()) if counted.exists() else 0
+        if not observer.labelled_frames:
+            print('No labelled image arrived. Last diagnostics:', observer.status_text)
+            return 1
+        report = write_report(arguments.output, observer, published, config)
+    print(_summary(report, arguments.output))
+    return 0
+
+
+def _use_own_network() -> None:
+    """Let the demo's processes hear each other and nobody else, with images over shared memory."""
+    profile = resource_folder('config') / 'fastdds_shared_memory.xml'
+    os.environ.setdefault(DDS_PROFILE, str(profile))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+def _node_command(arguments: argparse.Namespace, overrides: dict[str, str]) -> list[str]:
+    profile = configuration.profile_path(arguments.profile)
+    command = [sys.executable, '-m', f'{PACKAGE}.ros.node', '--ros-args', '--log-level', 'warn']
+    command += ['--params-file', str(profile), '-r', f'image:={TOPIC}']
+    for name, value in overrides.items():
+        command += ['-p', f'{name}:={json.dumps(value)}']
+    return command
+
+
+def _stream_command(arguments: argparse.Namespace, counted: Path) -> list[str]:
+    command = [sys.executable, '-m', PACKAGE, 'stream', arguments.source, '--loop', '--wait']
+    command += ['--topic', TOPIC, '--rate', str(arguments.rate), '--count-file', str(counted)]
+    return command
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator['subprocess.Popen[bytes]']:
+    """Run a process for the time of the block; end it as Ctrl-C would, at last by force."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_active(observer: Any, node: 'subprocess.Popen[bytes]') -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while observer.state != 'active':
+        observer.spin(0.1)
+        if node.poll() is not None:
+            raise SemanticFastSamError(f'the node ended with exit code {node.returncode}')
+        if observer.problem:
+            raise SemanticFastSamError(observer.problem)
+        if time.monotonic() > deadline:
+            raise SemanticFastSamError(f'the node was not active within {START_LIMIT_S:.0f} s')
+
+
+def _watch(observer: Any, node: 'subprocess.Popen[bytes]', seconds: float | None) -> None:
+    """Show a status line until the time is over; it counts from the first labelled image."""
+    began: float | None = None
+    next_status = 0.0
+    while seconds is None or began is None or time.monotonic() - began < seconds:
+        observer.spin(0.05)
+        now = time.monotonic()
+        if began is None and observer.labelled_frames:
+            began = now
+        if node.poll() is not None:
+            raise SemanticFastSamError(f'the node ended with exit code {node.returncode}')
+        if now >= next_status:
+            print(f'\r\x1b[K{observer.status_line()}', end='', flush=True)
+            next_status = now + STATUS_PERIOD_S
+    print()
+
+
+def _summary(report: dict[str, Any], output: Path) -> str:
+    latency = report['latency_ms']
+    return (
+        f'{report["frames_processed"]} of {report["frames_published"]} images labelled at '
+        f'{report["rate_hz"]:.1f} Hz (newest wins), latency {latency["p50"]:.0f} ms median, '
+        f'{latency["p95"]:.0f} ms p95.\nSee {output / "index.html"} and {output / "report.json"}.'
+    )

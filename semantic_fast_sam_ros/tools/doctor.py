@@ -1,0 +1,257 @@
+"""Show what is installed, which device and models there are, and what is missing."""
+
+import argparse
+import contextlib
+import importlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+
+DEFAULT_PROFILE = 'embedded'
+PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+SHARED_MEMORY_PROFILE = 'fastdds_shared_memory.xml'
+SHARED_MEMORY = Path('/dev/shm')
+# A 1920x1080 rgb8 image has 6.2 MB; the segment should hold several.
+SMALLEST_SEGMENT = 16 << 20
+# Module -> distribution, and what it is needed for; the essential ones come first.
+ESSENTIAL = {
+    'numpy': ('numpy', 'everything'),
+    'yaml': ('PyYAML', 'configuration'),
+    'cv2': ('OpenCV', 'images'),
+    'ultralytics': ('ultralytics', 'masks'),
+    'transformers': ('transformers', 'the dense branch'),
+    'safetensors': ('safetensors', 'the dense branch'),
+}
+OPTIONAL = {
+    'timm': ('timm', 'dense models with a timm backbone, such as the one that ships'),
+    'open_clip': ('open_clip_torch', 'open vocabularies'),
+    'rosbags': ('rosbags', 'reading and writing bags'),
+    'launch_ros': ('launch_ros', 'the launch files; `scripts/demo` does without'),
+}
+# Type hashes of the released vision_msgs: another hash means that no other node will understand.
+TYPE_HASHES = {
+    'Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+    'LabelInfo': 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
+}
+Verdict = Literal['ok', 'note', 'MISSING']
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    verdict: Verdict
+    subject: str
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument('--json', action='store_true', help='print the findings as JSON')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; return 1 when something essential is missing."""
+    findings = list(examine())
+    missing = [finding for finding in findings if finding.verdict == 'MISSING']
+    if arguments.json:
+        print(json.dumps([vars(finding) for finding in findings], indent=1))
+        return 1 if missing else 0
+    for finding in findings:
+        print(f'{finding.verdict:>7}  {finding.subject:<30} {finding.text}')
+    print(f'\n{len(missing)} essential thing(s) missing' if missing else '\nready to run')
+    return 1 if missing else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, part by part; one that fails says so and the rest go on."""
+    weights.silence_libraries()
+    parts: tuple[Callable[[], Iterable[Finding]], ...] = (
+        _python,
+        _ros,
+        _messages,
+        _transport,
+        _torch,
+        _libraries,
+        _models,
+    )
+    for part in parts:
+        try:
+            yield from part()
+        except Exception as error:  # a broken installation raises anything; the report goes on
+            yield Finding('MISSING', part.__name__.strip('_'), f'{type(error).__name__}: {error}')
+
+
+def _python() -> Iterator[Finding]:
+    supported = sys.version_info >= (3, 10)
+    yield Finding(
+        'ok' if supported else 'MISSING',
+        'python',
+        f'{platform.python_version()} {sys.executable}' + ('' if supported else ', too old'),
+    )
+    manifest = (resource_folder('config').parent / 'package.xml').read_text(encoding='utf-8')
+    version = re.search('<version>(.*?)</version>', manifest)
+    place = Path(__file__).resolve().parents[1]
+    yield Finding('ok', PACKAGE, f'{version[1] if version else "of unknown version"} {place}')
+
+
+def _ros() -> Iterator[Finding]:
+    if not _importable('rclpy'):
+        advice = 'source a ROS 2 installation, or scripts/env.sh of a checkout'
+        yield Finding('MISSING', 'ROS 2', f'no rclpy: {advice}')
+        return
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    distribution = os.environ.get('ROS_DISTRO') or 'unnamed distribution'
+    middleware = get_rmw_implementation_identifier()
+    yield Finding('ok', 'ROS 2', f'{distribution}, rclpy {_version("rclpy")}, {middleware}')
+
+
+def _messages() -> Iterator[Finding]:
+    for name in ('sensor_msgs', 'diagnostic_msgs', 'lifecycle_msgs'):
+        if not _importable(f'{name}.msg'):
+            yield Finding('MISSING', name, 'cannot be imported')
+    if not _importable('vision_msgs.msg'):
+        yield Finding('MISSING', 'vision_msgs', 'cannot be imported: apt or scripts/setup has it')
+        return
+    for name, expected in TYPE_HASHES.items():
+        found = type_hash(name)
+        subject = f'vision_msgs/{name}'
+        if found is None:
+            yield Finding('note', subject, 'this ROS has no type hashes')
+        elif found == expected:
+            yield Finding('ok', subject, f'type hash as released ({found[:19]}...)')
+        else:
+            yield Finding('MISSING', subject, f'type hash {found} differs from the released one')
+
+
+def type_hash(message: str) -> str | None:
+    """Return the type hash of an installed vision_msgs message; None where ROS has none."""
+    import vision_msgs
+
+    assert vision_msgs.__file__
+    prefix = next(p for p in Path(vision_msgs.__file__).parents if (p / 'share').is_dir())
+    description = prefix / 'share' / 'vision_msgs' / 'msg' / f'{message}.json'
+    if not description.is_file():
+        return None
+    hashes = json.loads(description.read_text(encoding='utf-8'))['type_hashes']
+    name = f'vision_msgs/msg/{message}'
+    return next(str(entry['hash_string']) for entry in hashes if entry['type_name'] == name)
+
+
+def _transport() -> Iterator[Finding]:
+    shipped = resource_folder('config') / SHARED_MEMORY_PROFILE
+    advice = f'most images get lost; export {PROFILE_VARIABLE}={shipped}'
+    chosen = os.environ.get(PROFILE_VARIABLE, '')
+    if not chosen:
+        yield Finding('note', 'DDS profile', f'not set: {advice}')
+    elif not Path(chosen).is_file():
+        yield Finding('note', 'DDS profile', f'{chosen} does not exist: {advice}')
+    elif segment_size(Path(chosen)) < SMALLEST_SEGMENT:
+        yield Finding('note', 'DDS profile', f'{chosen}: no large shared-memory segment: {advice}')
+    else:
+        yield Finding('ok', 'DDS profile', chosen)
+    if SHARED_MEMORY.is_dir():
+        free = shutil.disk_usage(SHARED_MEMORY).free
+        few = free < 2 * segment_size(shipped)
+        hint = ', too little for two processes (docker run --shm-size=512m)' if few else ''
+        yield Finding('note' if few else 'ok', 'shared memory', f'{free >> 20} MiB free{hint}')
+
+
+def segment_size(profile: Path) -> int:
+    """Return the largest shared-memory segment that a Fast DDS profile asks for, bytes."""
+    sizes = re.findall(r'<segment_size>\s*(\d+)\s*</segment_size>', profile.read_text())
+    return max(map(int, sizes), default=0)
+
+
+def _torch() -> Iterator[Finding]:
+    if not _importable('torch'):
+        yield Finding('MISSING', 'torch', 'not installed (requirements/torch.txt)')
+        return
+    import torch
+
+    yield Finding('ok', 'torch', torch.__version__)
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            memory = torch.cuda.get_device_properties(index).total_memory / 1e9
+            name = torch.cuda.get_device_name(index)
+            yield Finding('ok', 'device', f'cuda:{index} {name}, {memory:.0f} GB')
+    elif torch.backends.mps.is_available():
+        yield Finding('ok', 'device', 'mps')
+    else:
+        yield Finding('ok', 'device', f'cpu, {torch.get_num_threads()} threads')
+
+
+def _libraries() -> Iterator[Finding]:
+    for needed, libraries in ((True, ESSENTIAL), (False, OPTIONAL)):
+        for module, (distribution, use) in libraries.items():
+            reason = _import_problem(module)
+            if not reason:
+                yield Finding('ok', distribution, _version(distribution, module))
+            else:
+                verdict: Verdict = 'MISSING' if needed else 'note'
+                yield Finding(verdict, distribution, f'{reason} (for {use})')
+
+
+def _models() -> Iterator[Finding]:
+    yield Finding('ok', 'models folder', str(weights.models_folder()))
+    yield Finding('ok', 'cache', str(weights.cache_folder()))
+    users: dict[str, list[str]] = {}
+    for profile in configuration.profiles():
+        for name in configuration.model_names(configuration.load_profile(profile)):
+            users.setdefault(name, []).append(profile)
+    for name, names in users.items():
+        place, reason = _find_model(name)
+        if place:
+            yield Finding('ok', name, f'{place} (profiles: {", ".join(names)})')
+        else:
+            verdict: Verdict = 'MISSING' if DEFAULT_PROFILE in names else 'note'
+            yield Finding(verdict, name, f'{reason} (profiles: {", ".join(names)})')
+
+
+def _find_model(name: str) -> tuple[str, str]:
+    """Return (where a model is, '') or ('', what is wrong), without asking any network."""
+    policy = weights.Policy(offline=True, trust_model_files=True)  # nothing is loaded here
+    find = weights.checkpoint_file if name.endswith('.pt') else weights.pretrained_folder
+    try:
+        return str(find(name, policy)), ''
+    except SemanticFastSamError as error:
+        absent = str(error).startswith(f'model {name!r} is not here')
+        return '', f'absent; bring it with `{weights.PREFETCH} {name}`' if absent else str(error)
+
+
+def _importable(module: str) -> bool:
+    return not _import_problem(module)
+
+
+def _import_problem(module: str) -> str:
+    """Return why a module cannot be imported, '' if it can; what it prints is dropped."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return 'not installed' if error.name == module else str(error)
+    except Exception as error:  # such as a compiled part built against another NumPy
+        return f'{type(error).__name__}: {str(error).partition(chr(10))[0]}'
+    return ''
+
+
+def _version(distribution: str, module: str = '') -> str:
+    """Return a version: the distribution's, else the module's (some apt packages lack the first)."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return str(getattr(sys.modules.get(module), '__version__', 'of unknown version'))
