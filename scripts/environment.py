@@ -13,12 +13,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PACKAGE = 'semantic_fast_sam_ros'
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,8 +171,10 @@ def install_libraries() -> None:
 def install_ros() -> None:
     """Install ROS, and make its CMake files name this interpreter's headers."""
     install('-r', 'requirements/ros.txt')
-    asked = 'import numpy, sysconfig; print(sysconfig.get_path("include"), numpy.get_include())'
-    headers, numpy_headers = _run(str(PYTHON), '-c', asked).split()
+    asked = (
+        'import numpy as n, sysconfig as s; print(s.get_path("include")); print(n.get_include())'
+    )
+    headers, numpy_headers = _ask(asked).splitlines()
     for path in VENV.glob('share/*/cmake/*.cmake'):
         before = path.read_bytes().decode(errors='surrogateescape')
         after = re.sub(WHEEL_NUMPY, numpy_headers, re.sub(WHEEL_HEADERS, headers, before))
@@ -182,7 +186,7 @@ def build_interfaces() -> None:
     """Build the vision_msgs stand-in into .venv, unless a real one can be imported."""
     asked = 'from importlib.util import find_spec; print(find_spec("vision_msgs") is not None)'
     ours = VENV / 'share' / 'vision_msgs' / 'package.xml'
-    if _run(str(PYTHON), '-c', asked).strip() == 'True' and STAND_IN not in _text(ours):
+    if _ask(asked) == 'True' and STAND_IN not in _text(ours):
         return
     build = VENV / 'build' / 'vision_msgs'
     shutil.rmtree(build, ignore_errors=True)
@@ -197,7 +201,7 @@ def build_interfaces() -> None:
     _run(str(VENV / 'bin' / 'cmake'), '--build', str(build))
     _run(str(VENV / 'bin' / 'cmake'), '--install', str(build))
     shutil.rmtree(build)
-    _run(str(PYTHON), '-c', 'import vision_msgs.msg as m; m.LabelInfo.__import_type_support__()')
+    _ask('import vision_msgs.msg as m; m.LabelInfo.__import_type_support__()')
 
 
 def install_package() -> None:
@@ -249,20 +253,25 @@ STEPS = [
 TEST_STEP = Step('test', 'test tools', ('requirements/test.txt',), install_test_tools)
 
 
-def _run(*command: str) -> str:
-    """Run a command with its output in the log; return what it wrote to stdout."""
+def _run(*command: str, stdout: IO[str] | None = None) -> None:
+    """Run a command; what it says goes to the log, or its stdout to a file."""
     with LOG.open('a', encoding='utf-8') as log:
         log.write(f'$ {" ".join(command)}\n')
         log.flush()
         result = subprocess.run(
-            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=log, check=False
+            command, cwd=ROOT, env=_environment(), stdout=stdout or log, stderr=log, check=False
         )
-        output = result.stdout.decode(errors='replace')
-        log.write(output)
     if result.returncode:
         tail = '\n'.join(f'  {line}' for line in _text(LOG).splitlines()[-12:])
         raise SetupError(f'a step failed (whole log: {LOG.relative_to(ROOT)}):\n{tail}')
-    return output
+
+
+def _ask(code: str) -> str:
+    """Run Python code in .venv; return what it prints."""
+    with tempfile.TemporaryFile('w+', encoding='utf-8') as answer:
+        _run(str(PYTHON), '-c', code, stdout=answer)
+        answer.seek(0)
+        return answer.read().strip()
 
 
 def _environment() -> dict[str, str]:

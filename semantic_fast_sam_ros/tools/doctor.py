@@ -230,8 +230,11 @@ def _find_model(name: str) -> tuple[str, str]:
     try:
         return str(find(name, policy)), ''
     except SemanticFastSamError as error:
-        absent = str(error).startswith(f'model {name!r} is not here')
-        return '', f'absent; bring it with `{weights.PREFETCH} {name}`' if absent else str(error)
+        if not str(error).startswith(f'model {name!r} is not here'):
+            return '', str(error)
+    if name in weights.KNOWN or '/' in name:
+        return '', f'absent; `{weights.PREFETCH} {name}` brings it'
+    return '', 'absent, although it ships in models/: the checkout or installation is incomplete'
 
 
 def _importable(module: str) -> bool:
@@ -251,7 +254,7 @@ def _import_problem(module: str) -> str:
 
 
 def _version(distribution: str, module: str = '') -> str:
-    """Return a version: the distribution's, else the module's (some apt packages lack the first)."""
+    """Return a version: the distribution's, else the module's (some apt packages have one)."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(distribution)
     return str(getattr(sys.modules.get(module), '__version__', 'of unknown version'))

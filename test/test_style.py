@@ -1,0 +1,91 @@
+"""Linting, formatting, types, and who may import whom."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = 'semantic_fast_sam_ros'
+CHECKED = (PACKAGE, 'launch', 'models', 'scripts', 'test', 'setup.py')
+# core/ runs anywhere torch runs, and knows nothing of the layers above it.
+ROS = ('rclpy', 'cv_bridge', 'ament_index_python', 'launch', 'launch_ros', 'image_transport')
+LAYERS_ABOVE = {
+    'core': (f'{PACKAGE}.ros', f'{PACKAGE}.tools'),
+    'ros': (f'{PACKAGE}.tools',),
+}
+
+
+def _run(tool: str, *arguments: str) -> None:
+    if importlib.util.find_spec(tool) is None:
+        pytest.skip(f'{tool} is missing (requirements/test.txt)')
+    result = subprocess.run(
+        [sys.executable, '-m', tool, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def _imports(source: Path) -> set[str]:
+    """Return every module name that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{source}: relative import'
+            module = node.module or ''
+            found |= {module} | {f'{module}.{alias.name}' for alias in node.names}
+    return found
+
+
+def _inside(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f'{package}.') for package in packages)
+
+
+def test_ruff_finds_nothing():
+    _run('ruff', 'check', *CHECKED)
+
+
+def test_ruff_format_changes_nothing():
+    _run('ruff', 'format', '--check', *CHECKED)
+
+
+@pytest.mark.timeout(400)
+def test_core_is_strictly_typed():
+    _run('mypy', '--strict', f'{PACKAGE}/core', 'scripts/environment.py')
+
+
+@pytest.mark.parametrize('layer', LAYERS_ABOVE)
+def test_layer_does_not_import_the_layers_above(layer):
+    sources = sorted((ROOT / PACKAGE / layer).rglob('*.py'))
+    assert sources
+    for source in sources:
+        wrong = {name for name in _imports(source) if _inside(name, LAYERS_ABOVE[layer])}
+        assert not wrong, f'{source.relative_to(ROOT)} imports {sorted(wrong)}'
+
+
+def test_core_imports_no_ros():
+    for source in sorted((ROOT / PACKAGE / 'core').rglob('*.py')):
+        tops = {name.partition('.')[0] for name in _imports(source)}
+        wrong = {top for top in tops if top in ROS or top.endswith(('_msgs', '_interfaces'))}
+        assert not wrong, f'{source.relative_to(ROOT)} imports {sorted(wrong)}'
+
+
+@pytest.mark.parametrize('folder', ['core', 'ros', 'tools'])
+def test_files_start_with_a_docstring_and_functions_are_short(folder):
+    for source in sorted((ROOT / PACKAGE / folder).rglob('*.py')):
+        tree = ast.parse(source.read_text(encoding='utf-8'))
+        assert not tree.body or ast.get_docstring(tree), (
+            f'{source.relative_to(ROOT)}: no docstring'
+        )
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert length <= 50, f'{source.relative_to(ROOT)}: {node.name} has {length} lines'

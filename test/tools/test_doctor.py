@@ -1,0 +1,82 @@
+"""Doctor tells what is there, and fails only for what is essential."""
+
+import argparse
+
+import pytest
+
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.tools import doctor
+from semantic_fast_sam_ros.tools.doctor import Finding
+
+
+def _run(monkeypatch, *parts: Finding, json: bool = False) -> int:
+    monkeypatch.setattr(doctor, 'examine', lambda: iter(parts))
+    return doctor.run(argparse.Namespace(json=json))
+
+
+def test_note_does_not_fail(monkeypatch, capsys):
+    assert _run(monkeypatch, Finding('note', 'DDS profile', 'not set')) == 0
+    assert 'ready to run' in capsys.readouterr().out
+
+
+def test_missing_essential_fails(monkeypatch, capsys):
+    assert _run(monkeypatch, Finding('MISSING', 'torch', 'not installed')) == 1
+    assert 'torch' in capsys.readouterr().out
+
+
+def test_part_that_raises_is_reported_and_the_others_go_on(monkeypatch):
+    def broken():
+        raise OSError('libGL.so.1 is missing')
+
+    monkeypatch.setattr(doctor, '_torch', broken)
+    for name in ('_ros', '_messages', '_libraries', '_models'):
+        monkeypatch.setattr(doctor, name, lambda: [])
+    findings = list(doctor.examine())
+    assert ('MISSING', 'libGL') in {
+        (finding.verdict, finding.text.removeprefix('OSError: ')[:5]) for finding in findings
+    }
+    assert any(finding.subject == 'python' for finding in findings)
+
+
+@pytest.mark.parametrize('value', ['', '/no/such/profile.xml'])
+def test_missing_dds_profile_is_noticed_with_the_line_to_type(monkeypatch, value):
+    monkeypatch.setenv(doctor.PROFILE_VARIABLE, value)
+    finding = next(iter(doctor._transport()))
+    assert finding.verdict == 'note'
+    assert f'export {doctor.PROFILE_VARIABLE}=' in finding.text
+
+
+def test_dds_profile_without_a_large_segment_is_noticed(monkeypatch, tmp_path):
+    profile = tmp_path / 'small.xml'
+    profile.write_text('<dds><segment_size>524288</segment_size></dds>')
+    monkeypatch.setenv(doctor.PROFILE_VARIABLE, str(profile))
+    assert next(iter(doctor._transport())).verdict == 'note'
+
+
+def test_shipped_dds_profile_is_accepted(monkeypatch):
+    profile = resource_folder('config') / doctor.SHARED_MEMORY_PROFILE
+    monkeypatch.setenv(doctor.PROFILE_VARIABLE, str(profile))
+    assert next(iter(doctor._transport())) == Finding('ok', 'DDS profile', str(profile))
+
+
+def test_absent_model_of_the_default_profile_is_essential_and_others_are_not(monkeypatch):
+    def absent(name, policy):
+        raise ModelError(f'model {name!r} is not here (looked in x): bring it')
+
+    monkeypatch.setattr(doctor.weights, 'checkpoint_file', absent)
+    monkeypatch.setattr(doctor.weights, 'pretrained_folder', absent)
+    findings = [f for f in doctor._models() if 'profiles:' in f.text]
+    assert {finding.verdict for finding in findings} == {'MISSING', 'note'}
+    for finding in findings:
+        assert (finding.verdict == 'MISSING') == (doctor.DEFAULT_PROFILE in finding.text)
+        assert ('prefetch' in finding.text) == (doctor.DEFAULT_PROFILE not in finding.text)
+
+
+def test_absent_module_is_told_from_one_that_breaks(monkeypatch):
+    def broken(module):
+        raise ImportError('numpy.core.multiarray failed to import')
+
+    assert doctor._import_problem('no_such_module_at_all') == 'not installed'
+    monkeypatch.setattr(doctor.importlib, 'import_module', broken)
+    assert doctor._import_problem('cv_bridge').startswith('ImportError: numpy.core')
