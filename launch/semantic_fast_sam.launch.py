@@ -15,7 +15,7 @@ PACKAGE = 'semantic_fast_sam_ros'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 ARGUMENTS = {
     'profile': ('embedded', f'models and settings, one of: {", ".join(profiles())}; or a file'),
-    'image_topic': ('image', 'camera topic (with input.transport compressed: without /compressed)'),
+    'image_topic': ('image', 'camera topic (for input.transport compressed: without /compressed)'),
     'params_file': ('', 'ROS parameter file laid over the profile'),
     'vocabulary': ('', "names to publish instead of the profile's: a file or `road, car | van`"),
     'device': ('', "cpu, cuda:0, ... instead of the profile's"),

@@ -115,21 +115,18 @@ def compressed_to_rgb(message: CompressedImage, maximum_pixels: int) -> Rgb:
 
     data = np.frombuffer(message.data, np.uint8)
     try:  # the header alone, so that a huge image is refused before it is decoded
-        with PIL.Image.open(io.BytesIO(data), formats=list(END_MARKS)) as header:
+        with PIL.Image.open(io.BytesIO(data.tobytes()), formats=list(END_MARKS)) as header:
             width, height = header.size
             _check_size(width, height, maximum_pixels)
             _check_whole(str(header.format), data)
     except FrameError:
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise many kinds
+    except Exception as error:  # Pillow's decoders raise many kinds
         raise FrameError(
             f'compressed image (format {message.format!r}, {len(data)} bytes) is not a whole '
             f'JPEG or PNG: {error}'
         ) from error
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise FrameError(f'compressed image of {len(data)} bytes cannot be decoded')
-    return _BGR(decoded)
+    return _BGR(_decode(data))
 
 
 def array_to_image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
@@ -174,7 +171,8 @@ def detections(result: SegmentationResult, header: Header) -> Detection2DArray:
         detection = Detection2D(header=header, id=str(mask_id))
         detection.bbox.center.position.x = float(box[0] + box[2]) / 2
         detection.bbox.center.position.y = float(box[1] + box[3]) / 2
-        detection.bbox.size_x, detection.bbox.size_y = float(box[2] - box[0]), float(box[3] - box[1])
+        detection.bbox.size_x = float(box[2] - box[0])
+        detection.bbox.size_y = float(box[3] - box[1])
         for class_id, score in zip(result.class_ids[row], result.class_scores[row], strict=True):
             if class_id in names and score > 0:
                 hypothesis = ObjectHypothesisWithPose()
@@ -189,6 +187,17 @@ def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
     """Return the ids and names of a vocabulary; id 0, unlabelled, is not among them."""
     classes = [VisionClass(class_id=c.id, class_name=c.name) for c in vocabulary.classes]
     return LabelInfo(header=header, class_map=classes, threshold=0.0)
+
+
+def _decode(data: NDArray[np.uint8]) -> Rgb:
+    """Return an image as the camera took it, BGR: an orientation tag must not turn it."""
+    try:
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise FrameError(f'compressed image cannot be decoded: {error}') from error
+    if decoded is None:
+        raise FrameError(f'compressed image of {len(data)} bytes cannot be decoded')
+    return np.asarray(decoded, np.uint8)
 
 
 def _check_whole(kind: str, data: NDArray[np.uint8]) -> None:

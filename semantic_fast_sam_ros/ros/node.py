@@ -4,17 +4,11 @@ import gc
 import sys
 import time
 import traceback
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import rclpy
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.event_handler import (
-    PublisherEventCallbacks,
-    QoSOfferedIncompatibleQoSInfo,
-    QoSRequestedIncompatibleQoSInfo,
-    SubscriptionEventCallbacks,
-)
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
@@ -23,10 +17,11 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError, SemanticFastSamError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory
-from semantic_fast_sam_ros.ros import conversions, diagnostics, qos
+from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
@@ -44,11 +39,11 @@ Message: TypeAlias = 'Image | CompressedImage'
 class SemanticFastSamNode(LifecycleNode):
     """Labels every pixel of a camera topic, live."""
 
-    def __init__(self, **node_arguments: object) -> None:
+    def __init__(self, **node_arguments: Any) -> None:
         """Declare the parameters; everything else happens in the lifecycle transitions."""
         super().__init__(NODE_NAME, **node_arguments)
         self.failed = False
-        self._parameters = NodeParameters(self)
+        self._settings = NodeParameters(self)
         self._history = VocabularyHistory()
         self._statistics = FrameStatistics()
         self._pipeline: SemanticFastSam | None = None
@@ -57,47 +52,49 @@ class SemanticFastSamNode(LifecycleNode):
         self._worker = LatestFrameWorker[Message](self._process, self._frame_failed)
         self._failures_in_a_row = 0
         self._last_image = time.monotonic()
-        self._qos_problem = ''
         self._setup_problem = ''
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        period = self._parameters.current.output.diagnostics_period_s
-        self._diagnostics_timer = self.create_timer(period, self._publish_diagnostics)
+        self._diagnostics = diagnostics.Diagnostics(
+            self, lambda: self._worker.counts, self._statistics, self._problems, self._facts
+        )
+        self._diagnostics.every(self._settings.current.output.diagnostics_period_s)
         self._start_timer: Timer | None = None
-        if self._parameters.current.autostart:
-            self._start_timer = self.create_timer(0.0, self._start)
+        if self._settings.current.autostart:
+            self._start_timer = self.create_timer(0.0, self._start, clock=diagnostics.STEADY)
 
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models, warm up, create the publishers."""
         try:
-            config = self._parameters.configuration()
-            pipeline = SemanticFastSam(config, self._history)
-            pipeline.warm_up()
-        except SemanticFastSamError as error:
-            self._setup_problem = str(error)
-            self.get_logger().error(f'cannot configure: {error}')
-            return FAILED
-        except Exception as error:  # noqa: BLE001 - a transition may fail, the process may not
-            self._setup_problem = f'{type(error).__name__}: {error}'
-            self.get_logger().error(f'cannot configure: {traceback.format_exc()}')
+            self._set_up(self._settings.configuration())
+        except Exception as error:  # a transition may fail, the process may not
+            self._release()
+            known = isinstance(error, SemanticFastSamError)
+            self._setup_problem = str(error) if known else f'{type(error).__name__}: {error}'
+            reason = self._setup_problem if known else traceback.format_exc()
+            self.get_logger().error(f'cannot configure: {reason}')
             return FAILED
         self._setup_problem = ''
+        self._settings.locked = True
+        return DONE
+
+    def _set_up(self, config: Config) -> None:
+        self._diagnostics.every(config.output.diagnostics_period_s)
+        pipeline = SemanticFastSam(config, self._history)
+        pipeline.warm_up()
         self._pipeline = pipeline
-        self._parameters.locked = True
-        events = PublisherEventCallbacks(incompatible_qos=self._output_mismatch)
-        self._outputs = Outputs(self, config.output, events)
+        self._outputs = Outputs(self, config.output)
         self._outputs.announce(pipeline.vocabulary, Header(stamp=self.get_clock().now().to_msg()))
         self.get_logger().info(
             f'{config.masks.model} + {self._labeller_name()} on {pipeline.device}, '
             f'{len(pipeline.vocabulary)} classes'
         )
-        return DONE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker, subscribe."""
-        settings = self._parameters.current.input
+        settings = self._settings.current.input
         self._last_image = time.monotonic()
+        self._failures_in_a_row = 0
         self._worker.start()
         compressed = settings.transport == 'compressed'
         self._subscription = self.create_subscription(
@@ -105,7 +102,8 @@ class SemanticFastSamNode(LifecycleNode):
             self._input_topic(),
             self._receive,
             qos.input_qos(settings.reliability),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._input_mismatch),
+            # Publishers that cannot be heard are reported by ros/connections.py.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
         return super().on_activate(state)
@@ -139,7 +137,7 @@ class SemanticFastSamNode(LifecycleNode):
         if self._start_timer is not None:
             self.destroy_timer(self._start_timer)
             self._start_timer = None
-        if self.trigger_configure() == DONE:
+        if self._state() == 'unconfigured' and self.trigger_configure() == DONE:
             self.trigger_activate()
 
     def _stop(self) -> None:
@@ -152,7 +150,7 @@ class SemanticFastSamNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = self._pipeline = None
-        self._parameters.locked = False
+        self._settings.locked = False
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -167,13 +165,12 @@ class SemanticFastSamNode(LifecycleNode):
         """Label one image and publish what is subscribed to. Runs on the worker's thread."""
         pipeline, outputs = self._pipeline, self._outputs
         assert pipeline is not None and outputs is not None
-        config = self._parameters.current
+        config = self._settings.current
         if pipeline.config is not config:
             pipeline.update(config)
         started = time.perf_counter()
-        decode = (
-            conversions.image_to_rgb if isinstance(message, Image) else conversions.compressed_to_rgb
-        )
+        raw = isinstance(message, Image)
+        decode = conversions.image_to_rgb if raw else conversions.compressed_to_rgb
         image = decode(message, config.input.maximum_pixels)
         decoded = time.perf_counter()
         result = pipeline(image)
@@ -214,41 +211,30 @@ class SemanticFastSamNode(LifecycleNode):
 
     # What the node says of itself
 
-    def _publish_diagnostics(self) -> None:
-        problems = self._problems()
-        for problem in problems:
-            self.get_logger().warning(problem, throttle_duration_sec=10 * LOG_PERIOD_S)
-        message = DiagnosticArray()
-        message.header.stamp = self.get_clock().now().to_msg()
-        message.status = [
-            diagnostics.status(
-                self.get_fully_qualified_name(),
-                problems,
-                self._worker.counts,
-                self._statistics,
-                self._facts(),
-            )
-        ]
-        self._diagnostics.publish(message)
+    def _problems(self) -> dict[str, str]:
+        problems = {}
+        if self._setup_problem:
+            problems[diagnostics.SETUP] = f'cannot configure: {self._setup_problem}'
+        if self._subscription is not None:
+            problems[diagnostics.INPUT] = connections.input_problem(self, self._subscription)
+            problems[diagnostics.SILENCE] = self._silence(self._subscription.topic_name)
+        if self._outputs is not None:
+            publishers = self._outputs.publishers
+            problems[diagnostics.OUTPUT] = connections.output_problem(self, publishers)
+        return {kind: text for kind, text in problems.items() if text}
 
-    def _problems(self) -> list[str]:
-        problems = [f'cannot configure: {self._setup_problem}'] if self._setup_problem else []
-        if self._qos_problem:
-            problems.append(self._qos_problem)
+    def _silence(self, topic: str) -> str:
         silent_s = time.monotonic() - self._last_image
-        if self._subscription is not None and silent_s > self._parameters.current.input.timeout_s:
-            topic = self._subscription.topic_name
-            publishers = self.count_publishers(topic)
-            problems.append(
-                f'no image on {topic} for {silent_s:.0f} s '
-                f'({publishers} publisher{"" if publishers == 1 else "s"} there)'
-            )
-        return problems
+        if silent_s <= self._settings.current.input.timeout_s:
+            return ''
+        publishers = self.count_publishers(topic)
+        plural = '' if publishers == 1 else 's'
+        return f'no image on {topic} for {silent_s:.0f} s ({publishers} publisher{plural} there)'
 
     def _facts(self) -> dict[str, str]:
-        config = self._parameters.current
+        config = self._settings.current
         return {
-            'state': self._state_machine.current_state[1],
+            'state': self._state(),
             'device': str(self._pipeline.device) if self._pipeline else '',
             'mask_model': config.masks.model,
             'labeller': self._labeller_name(),
@@ -256,33 +242,26 @@ class SemanticFastSamNode(LifecycleNode):
         }
 
     def _labeller_name(self) -> str:
-        config = self._parameters.current
+        config = self._settings.current
         return config.dense.model if config.labeller == 'closed_set' else config.labeller
 
     def _input_topic(self) -> str:
         # Resolved first: a remapping of `image` is to move `image/compressed` with it.
         topic = str(self.resolve_topic_name(INPUT_TOPIC))
-        compressed = self._parameters.current.input.transport == 'compressed'
+        compressed = self._settings.current.input.transport == 'compressed'
         return f'{topic}/compressed' if compressed else topic
 
-    def _input_mismatch(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
-        self._qos_problem = (
-            f'a publisher of {self._input_topic()} does not offer what this node asks for '
-            f'({event.last_policy_kind}): set input.reliability to best_effort'
-        )
-        self.get_logger().warning(self._qos_problem)
-
-    def _output_mismatch(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
-        self._qos_problem = (
-            f'a subscriber asks for more than this node offers ({event.last_policy_kind}): '
-            'set output.reliability to reliable, or change the subscriber'
-        )
-        self.get_logger().warning(self._qos_problem)
+    def _state(self) -> str:
+        return str(self._state_machine.current_state[1])
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # a malformed parameter file, an unknown log level
+        print(f'{NODE_NAME}: {error}', file=sys.stderr)
+        return 2
     node: SemanticFastSamNode | None = None
     try:
         node = SemanticFastSamNode()
@@ -291,12 +270,15 @@ def main(args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():
+            raise  # otherwise a signal came while something was being made
     finally:
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 1 if node is None or node.failed else 0
+    return 1 if node is not None and node.failed else 0
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -18,12 +19,13 @@ from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
 
+OVERLAYS = OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
 TOPICS: dict[str, type] = {
     'label_image': Image,
     'confidence': Image,
     'instances': Image,
-    'overlay': Image,
-    'overlay/compressed': CompressedImage,
+    OVERLAY: Image,
+    OVERLAY_JPEG: CompressedImage,
     'detections': Detection2DArray,
 }
 
@@ -31,22 +33,29 @@ TOPICS: dict[str, type] = {
 class Outputs:
     """Publishers of a configured node."""
 
-    def __init__(
-        self, node: LifecycleNode, settings: OutputSettings, events: PublisherEventCallbacks
-    ) -> None:
-        """Create the publishers; `events` hears of subscribers that cannot be served."""
+    def __init__(self, node: LifecycleNode, settings: OutputSettings) -> None:
+        """Create the publishers."""
         self._node = node
         profile = qos.output_qos(settings.reliability, settings.depth)
+        # Subscribers that cannot be served are reported by ros/connections.py.
+        silent = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers = {
-            topic: node.create_publisher(kind, f'~/{topic}', profile, event_callbacks=events)
+            topic: node.create_publisher(kind, f'~/{topic}', profile, event_callbacks=silent)
             for topic, kind in TOPICS.items()
         }
-        self._label_info = node.create_publisher(LabelInfo, '~/label_info', qos.latched_qos())
+        self._label_info = node.create_publisher(
+            LabelInfo, '~/label_info', qos.latched_qos(), event_callbacks=silent
+        )
         self._announced: Vocabulary | None = None
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """All publishers."""
+        return [*self._publishers.values(), self._label_info]
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        for publisher in (*self._publishers.values(), self._label_info):
+        for publisher in self.publishers:
             self._node.destroy_publisher(publisher)
 
     def announce(self, vocabulary: Vocabulary, header: Header) -> None:
@@ -71,6 +80,9 @@ class Outputs:
             header: of the input, copied unchanged.
         """
         self.announce(result.vocabulary, header)
+        wanted = {topic for topic, p in self._publishers.items() if p.get_subscription_count() > 0}
+        if not wanted:
+            return
         size = parse_size(settings.size) or result.label_map.shape
         sized = resize_result(result, (size[0], size[1]))
         builders: dict[str, Callable[[], Any]] = {
@@ -79,19 +91,14 @@ class Outputs:
             'instances': lambda: conversions.array_to_image(sized.instances, 'mono16', header),
             'detections': lambda: conversions.detections(sized, header),
         }
-        for topic, build in builders.items():
-            if self._wanted(topic):
-                self._publishers[topic].publish(build())
-        if self._wanted('overlay') or self._wanted('overlay/compressed'):
-            drawn = render.overlay(render.fit(image, sized.label_map.shape), sized, settings)
-            if self._wanted('overlay'):
-                self._publishers['overlay'].publish(
-                    conversions.array_to_image(drawn, 'rgb8', header)
-                )
-            if self._wanted('overlay/compressed'):
-                self._publishers['overlay/compressed'].publish(
-                    conversions.jpeg_message(drawn, settings.jpeg_quality, header)
-                )
-
-    def _wanted(self, topic: str) -> bool:
-        return bool(self._publishers[topic].get_subscription_count() > 0)
+        for topic in builders.keys() & wanted:
+            self._publishers[topic].publish(builders[topic]())
+        if wanted.isdisjoint(OVERLAYS):
+            return
+        drawn = render.overlay(render.fit(image, sized.label_map.shape), sized, settings)
+        if OVERLAY in wanted:
+            message = conversions.array_to_image(drawn, 'rgb8', header)
+            self._publishers[OVERLAY].publish(message)
+        if OVERLAY_JPEG in wanted:
+            jpeg = conversions.jpeg_message(drawn, settings.jpeg_quality, header)
+            self._publishers[OVERLAY_JPEG].publish(jpeg)

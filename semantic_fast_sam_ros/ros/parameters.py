@@ -80,13 +80,14 @@ class NodeParameters:
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if p.name in self._settings}
         try:
-            for name in changes:
-                if self.locked and not self._settings[name].live:
+            before = configuration.flatten(self._current)
+            for name, value in changes.items():
+                if self.locked and not self._settings[name].live and value != before[name]:
                     raise ConfigError(
                         f'{name} cannot change while models are loaded: deactivate and clean up '
                         'the node, set it, then configure again'
                     )
-            changed = configuration.from_values(configuration.flatten(self._current) | changes)
+            changed = configuration.from_values(before | changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for name in changes:

@@ -1,6 +1,7 @@
 """One slot, newest wins: the thread between a camera that does not wait and slower networks."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ class Counts:
 
     received: int = 0
     processed: int = 0
-    dropped: int = 0  # replaced by a newer one, or left when the worker stopped
+    dropped: int = 0  # replaced by a newer one, or there while the worker stopped
     failed: int = 0  # refused, or ended by an error
 
 
@@ -40,15 +41,24 @@ class LatestFrameWorker(Generic[Item]):
             return Counts(self._received, self._processed, self._dropped, self._failed)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._running = True
+        """Start the thread, unless it runs."""
+        with self._changed:
+            if self._running:
+                return
+            self._running = True
         self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> None:
-        """Put an item into the slot; whatever waits there is dropped. Returns at once."""
+        """Put an item into the slot; whatever waits there is dropped. Returns at once.
+
+        A worker that is stopped drops the item: after a restart it would be an old one.
+        """
         with self._changed:
             self._received += 1
+            if not self._running:
+                self._dropped += 1
+                return
             self._dropped += self._slot is not None
             self._slot = item
             self._changed.notify()
@@ -68,13 +78,19 @@ class LatestFrameWorker(Generic[Item]):
         while (item := self._take()) is not None:
             try:
                 self._process(item)
-            except Exception as error:  # noqa: BLE001 - the thread must not die silently
+            except Exception as error:  # the thread must not die silently
                 with self._changed:
                     self._failed += 1
-                self._on_error(error)
+                self._report(error)
             else:
                 with self._changed:
                     self._processed += 1
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self._on_error(error)
+        except Exception:  # nor may it die of the report
+            traceback.print_exc()
 
     def _take(self) -> Item | None:
         with self._changed:

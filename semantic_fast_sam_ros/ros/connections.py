@@ -1,0 +1,58 @@
+"""Publishers and subscribers that are there and will never hear each other: who, and why."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+
+def input_problem(node: Node, subscription: Subscription) -> str:
+    """Return why a publisher of the subscribed topic is not heard; '' if all are."""
+    topic, wanted = subscription.topic_name, type_name(subscription.msg_type)
+    for publisher in node.get_publishers_info_by_topic(topic):
+        if publisher.topic_type != wanted:
+            return (
+                f'{_who(publisher)} publishes {publisher.topic_type} on {topic}, '
+                f'this node takes {wanted}: see input.transport'
+            )
+        reason = _incompatible(publisher.qos_profile, subscription.qos_profile)
+        if reason:
+            return (
+                f'{_who(publisher)} publishes {topic}, but this node asks for more than it offers '
+                f'({reason}): set input.reliability to best_effort'
+            )
+    return ''
+
+
+def output_problem(node: Node, publishers: Iterable[Publisher]) -> str:
+    """Return which subscriber cannot be served and why; '' if all can."""
+    for publisher in publishers:
+        topic, offered = publisher.topic_name, type_name(publisher.msg_type)
+        for subscriber in node.get_subscriptions_info_by_topic(topic):
+            reason = _incompatible(publisher.qos_profile, subscriber.qos_profile)
+            if subscriber.topic_type != offered:
+                return f'{_who(subscriber)} expects {subscriber.topic_type} on {topic}: {offered}'
+            if reason:
+                return (
+                    f'{_who(subscriber)} asks for more than {topic} offers ({reason}): '
+                    'set output.reliability to reliable, or change that subscriber'
+                )
+    return ''
+
+
+def type_name(kind: Any) -> str:
+    """Return a message class's name as the graph writes it: 'sensor_msgs/msg/Image'."""
+    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+
+
+def _incompatible(publisher: QoSProfile, subscription: QoSProfile) -> str:
+    verdict, reason = qos_check_compatible(publisher, subscription)
+    return reason.removeprefix('ERROR: ').strip(' ;') if verdict == QoSCompatibility.ERROR else ''
+
+
+def _who(endpoint: TopicEndpointInfo) -> str:
+    return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
