@@ -1,15 +1,8 @@
-"""Messages to arrays and back, without cv_bridge.
-
-cv_bridge's compiled part crashes beside NumPy 2 on Humble and Jazzy, and the one on PyPI ignores
-row padding; what cameras send is a reshape or one OpenCV call away.
-"""
+"""Arrays and contents to rclpy's messages; the way back is core/decoding.py."""
 
 import array
-import io
-from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
@@ -22,111 +15,35 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core import contents
+from semantic_fast_sam_ros.core.contents import Content, Jpeg, Pixels
+from semantic_fast_sam_ros.core.decoding import ENCODINGS, compressed_to_rgb, image_to_rgb
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 
-Rgb = NDArray[np.uint8]  # (H, W, 3)
+__all__ = (
+    'ENCODINGS',
+    'array_to_image',
+    'bytes_to_array',
+    'compressed_to_rgb',
+    'detections',
+    'image_to_rgb',
+    'jpeg_message',
+    'label_image',
+    'label_info',
+    'to_message',
+)
 
 
-def _converter(code: int) -> Callable[[Any], Rgb]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _rgb(pixels: Any) -> Rgb:
-    rgb: Rgb = pixels[..., :3]
-    return rgb
-
-
-# encoding -> (channels, bytes a channel, to RGB). ROS names the first row's first two pixels of a
-# Bayer pattern, OpenCV the second row's second and third: rggb is OpenCV's BayerBG.
-_BGR = _converter(cv2.COLOR_BGR2RGB)
-_MONO = _converter(cv2.COLOR_GRAY2RGB)
-_UYVY = _converter(cv2.COLOR_YUV2RGB_UYVY)
-_YUYV = _converter(cv2.COLOR_YUV2RGB_YUYV)
-ENCODINGS: dict[str, tuple[int, int, Callable[[Any], Rgb]]] = {
-    'rgb8': (3, 1, _rgb),
-    'bgr8': (3, 1, _BGR),
-    '8UC3': (3, 1, _BGR),  # OpenCV's order, as cv_bridge takes it
-    'rgba8': (4, 1, _rgb),
-    'bgra8': (4, 1, _converter(cv2.COLOR_BGRA2RGB)),
-    '8UC4': (4, 1, _converter(cv2.COLOR_BGRA2RGB)),
-    'mono8': (1, 1, _MONO),
-    '8UC1': (1, 1, _MONO),
-    'mono16': (1, 2, lambda pixels: _MONO((pixels >> 8).astype(np.uint8))),
-    'rgb16': (3, 2, lambda pixels: (pixels >> 8).astype(np.uint8)),
-    'bgr16': (3, 2, lambda pixels: _BGR((pixels >> 8).astype(np.uint8))),
-    'yuv422': (2, 1, _UYVY),
-    'uyvy': (2, 1, _UYVY),
-    'yuv422_yuy2': (2, 1, _YUYV),
-    'yuyv': (2, 1, _YUYV),
-    'bayer_rggb8': (1, 1, _converter(cv2.COLOR_BayerBG2RGB)),
-    'bayer_bggr8': (1, 1, _converter(cv2.COLOR_BayerRG2RGB)),
-    'bayer_gbrg8': (1, 1, _converter(cv2.COLOR_BayerGR2RGB)),
-    'bayer_grbg8': (1, 1, _converter(cv2.COLOR_BayerGB2RGB)),
-}
-END_MARKS = {'JPEG': b'\xff\xd9', 'PNG': b'IEND'}
-END_SEARCH_BYTES = 4096  # some cameras pad after the end mark
-
-
-def image_to_rgb(message: Image, maximum_pixels: int) -> Rgb:
-    """Return a message's image as (H, W, 3) uint8 RGB; a view for rgb8 and rgba8.
-
-    Raises:
-        FrameError: the encoding is unknown, or size, step and data contradict each other.
-    """
-    if message.encoding not in ENCODINGS:
-        raise FrameError(
-            f'encoding {message.encoding!r} is not supported; accepted: {", ".join(ENCODINGS)}'
-        )
-    channels, depth, to_rgb = ENCODINGS[message.encoding]
-    _check_size(message.width, message.height, maximum_pixels)
-    row = message.width * channels * depth
-    if message.step < row:
-        raise FrameError(
-            f'step {message.step} is less than a row of {message.width} '
-            f'{message.encoding} pixels ({row} bytes)'
-        )
-    if len(message.data) != message.step * message.height:
-        raise FrameError(
-            f'data has {len(message.data)} bytes, but height {message.height} x '
-            f'step {message.step} is {message.step * message.height}'
-        )
-    if channels == 2 and message.width % 2:
-        raise FrameError(f'{message.encoding} needs an even width, not {message.width}')
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :row]
-    if depth == 2:
-        order = '>u2' if message.is_bigendian else '<u2'
-        rows = np.ascontiguousarray(rows).view(order).astype(np.uint16)
-    shape = (message.height, message.width, channels)
-    pixels = rows.reshape(shape[:2] if channels == 1 else shape)
-    if message.encoding.startswith('bayer') and min(shape[:2]) < 3:
-        raise FrameError(f'a Bayer image of {message.width}x{message.height} is too small')
-    return to_rgb(pixels)
-
-
-def compressed_to_rgb(message: CompressedImage, maximum_pixels: int) -> Rgb:
-    """Return a JPEG or PNG message's image as (H, W, 3) uint8 RGB.
-
-    Raises:
-        FrameError: the data is neither, is damaged, or is larger than allowed.
-    """
-    import PIL.Image
-
-    data = np.frombuffer(message.data, np.uint8)
-    try:  # the header alone, so that a huge image is refused before it is decoded
-        with PIL.Image.open(io.BytesIO(data.tobytes()), formats=list(END_MARKS)) as header:
-            width, height = header.size
-            _check_size(width, height, maximum_pixels)
-            _check_whole(str(header.format), data)
-    except FrameError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise FrameError(
-            f'compressed image (format {message.format!r}, {len(data)} bytes) is not a whole '
-            f'JPEG or PNG: {error}'
-        ) from error
-    return _BGR(_decode(data))
+def to_message(content: Content, header: Header) -> Image | CompressedImage | Detection2DArray:
+    """Return the message of an output's content."""
+    if isinstance(content, Pixels):
+        return array_to_image(content.pixels, content.encoding, header)
+    if isinstance(content, Jpeg):
+        message = CompressedImage(header=header, format=content.format)
+        message.data = bytes_to_array(content.data)
+        return message
+    return _detection_array(content, header)
 
 
 def array_to_image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
@@ -140,13 +57,9 @@ def array_to_image(pixels: NDArray[Any], encoding: str, header: Header) -> Image
     return message
 
 
-def jpeg_message(pixels: Rgb, quality: int, header: Header) -> CompressedImage:
-    """Return an RGB image as a JPEG message, format string as image_transport writes it."""
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-    message.data = bytes_to_array(encoded)
-    return message
+def jpeg_message(pixels: NDArray[np.uint8], quality: int, header: Header) -> CompressedImage:
+    """Return an RGB image as a JPEG message."""
+    return to_message(contents.jpeg(pixels, quality), header)
 
 
 def bytes_to_array(pixels: NDArray[Any]) -> 'array.array[int]':
@@ -158,29 +71,12 @@ def bytes_to_array(pixels: NDArray[Any]) -> 'array.array[int]':
 
 def label_image(result: SegmentationResult, header: Header) -> Image:
     """Return the label map as mono8, or mono16 where ids need it."""
-    return array_to_image(
-        result.label_map, 'mono8' if result.label_map.dtype == np.uint8 else 'mono16', header
-    )
+    return to_message(contents.label_pixels(result), header)
 
 
 def detections(result: SegmentationResult, header: Header) -> Detection2DArray:
     """Return one detection a mask: `id` as in the instance image, `class_id` the class name."""
-    names = {c.id: c.name for c in result.vocabulary.classes}
-    message = Detection2DArray(header=header)
-    for row, (mask_id, box) in enumerate(zip(result.mask_ids, result.boxes, strict=True)):
-        detection = Detection2D(header=header, id=str(mask_id))
-        detection.bbox.center.position.x = float(box[0] + box[2]) / 2
-        detection.bbox.center.position.y = float(box[1] + box[3]) / 2
-        detection.bbox.size_x = float(box[2] - box[0])
-        detection.bbox.size_y = float(box[3] - box[1])
-        for class_id, score in zip(result.class_ids[row], result.class_scores[row], strict=True):
-            if class_id in names and score > 0:
-                hypothesis = ObjectHypothesisWithPose()
-                hypothesis.hypothesis.class_id = names[int(class_id)]
-                hypothesis.hypothesis.score = float(score)
-                detection.results.append(hypothesis)
-        message.detections.append(detection)
-    return message
+    return _detection_array(contents.detections(result), header)
 
 
 def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
@@ -189,25 +85,16 @@ def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
     return LabelInfo(header=header, class_map=classes, threshold=0.0)
 
 
-def _decode(data: NDArray[np.uint8]) -> Rgb:
-    """Return an image as the camera took it, BGR: an orientation tag must not turn it."""
-    try:
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise FrameError(f'compressed image cannot be decoded: {error}') from error
-    if decoded is None:
-        raise FrameError(f'compressed image of {len(data)} bytes cannot be decoded')
-    return np.asarray(decoded, np.uint8)
-
-
-def _check_whole(kind: str, data: NDArray[np.uint8]) -> None:
-    """Find cut-off data by its missing end mark: OpenCV would fill the rest with grey."""
-    if END_MARKS[kind] not in data[-END_SEARCH_BYTES:].tobytes():
-        raise FrameError('the data is cut off: its end mark is missing')
-
-
-def _check_size(width: int, height: int, maximum_pixels: int) -> None:
-    if width == 0 or height == 0:
-        raise FrameError(f'the image is empty: {width}x{height}')
-    if width * height > maximum_pixels:
-        raise FrameError(f'{width}x{height} exceeds input.maximum_pixels ({maximum_pixels})')
+def _detection_array(found: tuple[contents.Detection, ...], header: Header) -> Detection2DArray:
+    message = Detection2DArray(header=header)
+    for item in found:
+        detection = Detection2D(header=header, id=item.id)
+        detection.bbox.center.position.x, detection.bbox.center.position.y = item.centre
+        detection.bbox.size_x, detection.bbox.size_y = item.size
+        for name, score in item.hypotheses:
+            hypothesis = ObjectHypothesisWithPose()
+            hypothesis.hypothesis.class_id = name
+            hypothesis.hypothesis.score = score
+            detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message

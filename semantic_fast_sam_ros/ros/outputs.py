@@ -1,8 +1,5 @@
 """The node's topics: built only while somebody subscribes, all with the input's header."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import PublisherEventCallbacks
@@ -12,14 +9,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.core import render
-from semantic_fast_sam_ros.core.config import OutputSettings, parse_size
-from semantic_fast_sam_ros.core.resize import resize_result
+from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.contents import OVERLAY, OVERLAY_JPEG, frame_contents
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
 
-OVERLAYS = OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
 TOPICS: dict[str, type] = {
     'label_image': Image,
     'confidence': Image,
@@ -83,22 +78,5 @@ class Outputs:
         wanted = {topic for topic, p in self._publishers.items() if p.get_subscription_count() > 0}
         if not wanted:
             return
-        size = parse_size(settings.size) or result.label_map.shape
-        sized = resize_result(result, (size[0], size[1]))
-        builders: dict[str, Callable[[], Any]] = {
-            'label_image': lambda: conversions.label_image(sized, header),
-            'confidence': lambda: conversions.array_to_image(sized.confidence, 'mono8', header),
-            'instances': lambda: conversions.array_to_image(sized.instances, 'mono16', header),
-            'detections': lambda: conversions.detections(sized, header),
-        }
-        for topic in builders.keys() & wanted:
-            self._publishers[topic].publish(builders[topic]())
-        if wanted.isdisjoint(OVERLAYS):
-            return
-        drawn = render.overlay(render.fit(image, sized.label_map.shape), sized, settings)
-        if OVERLAY in wanted:
-            message = conversions.array_to_image(drawn, 'rgb8', header)
-            self._publishers[OVERLAY].publish(message)
-        if OVERLAY_JPEG in wanted:
-            jpeg = conversions.jpeg_message(drawn, settings.jpeg_quality, header)
-            self._publishers[OVERLAY_JPEG].publish(jpeg)
+        for topic, content in frame_contents(image, result, settings, wanted):
+            self._publishers[topic].publish(conversions.to_message(content, header))

@@ -1,4 +1,4 @@
-"""Where images come from: folders, videos, webcams, rosbags, and a photo under a virtual camera."""
+"""Where images come from: folders, videos, webcams, rosbags, a photo under a virtual camera."""
 
 import contextlib
 import itertools
@@ -132,7 +132,7 @@ def _bag(path: Path, topic: str) -> Iterator[Frame]:
 
 
 def _bag_frames(reader: Any, connections: list[Any]) -> Iterator[Frame]:
-    from semantic_fast_sam_ros.ros.conversions import compressed_to_rgb, image_to_rgb
+    from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
 
     with contextlib.closing(reader):
         for connection, _, raw in reader.messages(connections):

@@ -1,0 +1,109 @@
+"""What the outputs of a frame contain, before they are messages of rclpy or of a bag."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core import render
+from semantic_fast_sam_ros.core.config import OutputSettings, parse_size
+from semantic_fast_sam_ros.core.resize import resize_result
+from semantic_fast_sam_ros.core.types import SegmentationResult
+
+OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
+JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'  # as image_transport writes it
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Content of a sensor_msgs/Image."""
+
+    pixels: NDArray[Any]  # (H, W) or (H, W, C), uint8 or uint16
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """Content of a sensor_msgs/CompressedImage."""
+
+    data: NDArray[np.uint8]  # (N,)
+    format: str = JPEG_FORMAT
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Content of a vision_msgs/Detection2D."""
+
+    id: str  # the mask id that the instance image carries
+    centre: tuple[float, float]  # x, y in pixels
+    size: tuple[float, float]  # width, height in pixels
+    hypotheses: tuple[tuple[str, float], ...]  # class name and score, best first
+
+
+Content: TypeAlias = Pixels | Jpeg | tuple[Detection, ...]
+
+
+def frame_contents(
+    image: NDArray[np.uint8],
+    result: SegmentationResult,
+    settings: OutputSettings,
+    wanted: Collection[str],
+) -> Iterator[tuple[str, Content]]:
+    """Give the wanted topics and their contents, each built when it is asked for.
+
+    Args:
+        image: (H, W, 3) RGB, the input.
+        result: of that image.
+        settings: output size, and how the overlay looks.
+        wanted: names such as `label_image`, of those that the node publishes.
+    """
+    height, width = parse_size(settings.size) or result.label_map.shape
+    sized = resize_result(result, (height, width))
+    builders: dict[str, Callable[[], Content]] = {
+        'label_image': lambda: label_pixels(sized),
+        'confidence': lambda: Pixels(sized.confidence, 'mono8'),
+        'instances': lambda: Pixels(sized.instances, 'mono16'),
+        'detections': lambda: detections(sized),
+    }
+    for topic, build in builders.items():
+        if topic in wanted:
+            yield topic, build()
+    if OVERLAY in wanted or OVERLAY_JPEG in wanted:
+        drawn = render.overlay(render.fit(image, sized.label_map.shape), sized, settings)
+        if OVERLAY in wanted:
+            yield OVERLAY, Pixels(drawn, 'rgb8')
+        if OVERLAY_JPEG in wanted:
+            yield OVERLAY_JPEG, jpeg(drawn, settings.jpeg_quality)
+
+
+def label_pixels(result: SegmentationResult) -> Pixels:
+    """Return the label map as mono8, or mono16 where ids need it."""
+    return Pixels(result.label_map, 'mono8' if result.label_map.dtype == np.uint8 else 'mono16')
+
+
+def detections(result: SegmentationResult) -> tuple[Detection, ...]:
+    """Return one detection a mask, with the names it may have."""
+    names = {c.id: c.name for c in result.vocabulary.classes}
+    found = []
+    for row, (mask_id, box) in enumerate(zip(result.mask_ids, result.boxes, strict=True)):
+        left, top, right, bottom = (float(v) for v in box)
+        ranked = zip(result.class_ids[row], result.class_scores[row], strict=True)
+        found.append(
+            Detection(
+                str(mask_id),
+                ((left + right) / 2, (top + bottom) / 2),
+                (float(box[2] - box[0]), float(box[3] - box[1])),
+                tuple((names[int(i)], float(s)) for i, s in ranked if i in names and s > 0),
+            )
+        )
+    return tuple(found)
+
+
+def jpeg(pixels: NDArray[np.uint8], quality: int) -> Jpeg:
+    """Encode an RGB image."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return Jpeg(np.asarray(encoded, np.uint8).ravel())
