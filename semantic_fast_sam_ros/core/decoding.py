@@ -93,14 +93,17 @@ def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
             f'step {message.step} is less than a row of {message.width} '
             f'{message.encoding} pixels ({row} bytes)'
         )
-    if len(message.data) != message.step * message.height:
+    whole = message.step * message.height
+    if not whole - (message.step - row) <= len(message.data) <= whole:  # last row may lack padding
         raise FrameError(
             f'data has {len(message.data)} bytes, but height {message.height} x '
-            f'step {message.step} is {message.step * message.height}'
+            f'step {message.step} is {whole}'
         )
     if channels == 2 and message.width % 2:
         raise FrameError(f'{message.encoding} needs an even width, not {message.width}')
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :row]
+    rows: NDArray[Any] = np.ndarray(
+        (message.height, row), np.uint8, message.data, strides=(message.step, 1)
+    )
     if depth == 2:
         order = '>u2' if message.is_bigendian else '<u2'
         rows = np.ascontiguousarray(rows).view(order).astype(np.uint16)
