@@ -212,7 +212,10 @@ def install_package() -> None:
     os.environ['DIST_EXTRA_CONFIG'] = str(settings)
     install('--no-deps', '--no-build-isolation', '-e', str(ROOT))
     share = VENV / 'share' / PACKAGE
-    for name in ('package.xml', 'launch', 'config', 'models'):
+    shutil.rmtree(share, ignore_errors=True)
+    # `ros2 launch` looks for a file below share/ without following links to folders.
+    launch_files = [f'launch/{path.name}' for path in (ROOT / 'launch').glob('*.launch.*')]
+    for name in ('package.xml', 'config', 'models', *launch_files):
         _link(share / name, ROOT / name)
     marker = f'share/ament_index/resource_index/packages/{PACKAGE}'
     _link(VENV / marker, ROOT / 'resource' / PACKAGE)
@@ -246,7 +249,7 @@ STEPS = [
     Step(
         'package',
         'this package',
-        ('setup.py', 'setup.cfg', 'package.xml', 'scripts/environment.py'),
+        ('setup.py', 'setup.cfg', 'package.xml', 'launch', 'scripts/environment.py'),
         install_package,
     ),
 ]
@@ -301,7 +304,8 @@ def _runs(python: Path) -> bool:
 
 
 def _files(top: Path) -> list[Path]:
-    return [top] if top.is_file() else sorted(path for path in top.rglob('*') if path.is_file())
+    found = [top] if top.is_file() else sorted(path for path in top.rglob('*') if path.is_file())
+    return [path for path in found if '__pycache__' not in path.parts]
 
 
 def _text(path: Path) -> str:
