@@ -1,0 +1,181 @@
+"""The worker takes the newest item, counts every one, and outlives errors."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from semantic_fast_sam_ros.ros.worker import Counts, LatestFrameWorker
+
+TIMEOUT_S = 10.0
+
+
+class Bench:
+    """A worker whose items wait at a gate, so that a test decides when one is finished."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.done: list[int] = []
+        self.errors: list[Exception] = []
+        self.changed = threading.Condition()
+        self.entered: list[int] = []
+        self.worker = LatestFrameWorker[int](self._process, self._fail)
+
+    def _process(self, item: int) -> None:
+        with self.changed:
+            self.entered.append(item)
+            self.changed.notify_all()
+        assert self.gate.wait(TIMEOUT_S)
+        if item < 0:
+            raise ValueError(f'bad item {item}')
+        with self.changed:
+            self.done.append(item)
+            self.changed.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        with self.changed:
+            self.errors.append(error)
+            self.changed.notify_all()
+
+    def until(self, predicate: Callable[[], bool]) -> None:
+        """Wait for the worker to get somewhere."""
+        with self.changed:
+            assert self.changed.wait_for(predicate, TIMEOUT_S)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """Give a started worker; stop it after the test."""
+    bench = Bench()
+    bench.worker.start()
+    yield bench
+    bench.gate.set()
+    bench.worker.stop()
+
+
+def test_newest_waiting_item_wins(bench: Bench) -> None:
+    bench.worker.submit(1)
+    bench.until(lambda: bench.entered == [1])
+    for item in (2, 3, 4):
+        bench.worker.submit(item)
+    bench.gate.set()
+    bench.until(lambda: len(bench.done) == 2)
+    assert bench.done == [1, 4]
+    assert bench.worker.counts.dropped == 2
+
+
+def test_submit_returns_while_an_item_is_in_work(bench: Bench) -> None:
+    bench.worker.submit(1)
+    bench.until(lambda: bench.entered == [1])
+    bench.worker.submit(2)  # would hang here, as the gate is closed
+    assert bench.worker.counts == Counts(received=2)
+
+
+def test_counts_add_up_after_stop(bench: Bench) -> None:
+    bench.gate.set()
+    for item in range(300):
+        bench.worker.submit(-1 if item % 7 == 0 else item)
+    bench.worker.stop()
+    counts = bench.worker.counts
+    assert counts.received == 300
+    assert counts.processed == len(bench.done)
+    assert counts.failed == len(bench.errors)
+    assert counts.processed + counts.dropped + counts.failed == 300
+
+
+def test_error_is_reported_and_the_next_item_processed(bench: Bench) -> None:
+    bench.gate.set()
+    bench.worker.submit(-5)
+    bench.until(lambda: len(bench.errors) == 1)
+    bench.worker.submit(6)
+    bench.until(lambda: bench.done == [6])
+    assert str(bench.errors[0]) == 'bad item -5'
+    assert bench.worker.counts.failed == 1
+
+
+def test_worker_outlives_an_error_while_reporting(capsys: pytest.CaptureFixture[str]) -> None:
+    done = threading.Event()
+
+    def process(item: int) -> None:
+        if item == 1:
+            raise ValueError('first')
+        done.set()
+
+    def report(error: Exception) -> None:
+        raise RuntimeError(f'cannot report {error}')
+
+    worker = LatestFrameWorker[int](process, report)
+    worker.start()
+    worker.submit(1)
+    deadline = threading.Event()
+    while worker.counts.failed == 0:
+        assert not deadline.wait(0.005)
+    worker.submit(2)
+    assert done.wait(TIMEOUT_S)
+    worker.stop()
+    assert 'cannot report first' in capsys.readouterr().err
+
+
+def test_stop_finishes_the_item_in_work_and_drops_the_waiting_one(bench: Bench) -> None:
+    bench.worker.submit(1)
+    bench.until(lambda: bench.entered == [1])
+    bench.worker.submit(2)
+    stopping = threading.Thread(target=bench.worker.stop)
+    stopping.start()
+    while bench.worker.counts.dropped == 0:
+        assert stopping.is_alive()
+    bench.gate.set()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()
+    assert bench.done == [1]
+    assert bench.worker.counts == Counts(received=2, processed=1, dropped=1)
+
+
+def test_stopped_worker_drops_what_comes_and_never_processes_it_later(bench: Bench) -> None:
+    bench.gate.set()
+    bench.worker.stop()
+    bench.worker.submit(1)
+    assert bench.worker.counts == Counts(received=1, dropped=1)
+    bench.worker.start()
+    bench.worker.submit(2)
+    bench.until(lambda: bool(bench.done))
+    assert bench.done == [2]
+
+
+def test_restart_goes_on_counting(bench: Bench) -> None:
+    bench.gate.set()
+    for item in (1, 2, 3):
+        bench.worker.submit(item)
+        bench.until(lambda item=item: item in bench.done)  # type: ignore[misc]
+        bench.worker.stop()
+        bench.worker.start()
+    assert bench.worker.counts.processed == 3
+
+
+def test_second_start_starts_no_second_thread(bench: Bench) -> None:
+    threads = threading.active_count()
+    bench.worker.start()
+    assert threading.active_count() == threads
+
+
+def test_stop_ends_the_thread_and_may_be_called_twice(bench: Bench) -> None:
+    names = [thread.name for thread in threading.enumerate()]
+    assert 'frame_worker' in names
+    bench.worker.stop()
+    bench.worker.stop()
+    assert 'frame_worker' not in [thread.name for thread in threading.enumerate()]
+
+
+def test_worker_can_stop_itself() -> None:
+    stopped = threading.Event()
+
+    def process(item: int) -> None:
+        worker.stop()
+        stopped.set()
+
+    worker = LatestFrameWorker[int](process, lambda error: None)
+    worker.start()
+    worker.submit(1)
+    assert stopped.wait(TIMEOUT_S)
+    worker.stop()
+    assert worker.counts.received == 1
