@@ -38,7 +38,7 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=['setuptools'],
-    tests_require=['pytest'],
+    extras_require={'test': ['pytest']},
     zip_safe=False,
     entry_points={
         'console_scripts': [
