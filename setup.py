@@ -8,7 +8,7 @@ NAME = 'semantic_fast_sam_ros'
 ROOT = Path(__file__).resolve().parent
 SHARE = f'share/{NAME}'
 # Folders copied whole into share/, less what only serves training.
-RESOURCES = ('launch', 'config', 'models')
+RESOURCES = ('launch', 'config', 'models', 'interfaces/vision_msgs/msg')
 LEFT_OUT = {'training', '__pycache__'}
 
 
@@ -31,6 +31,7 @@ setup(
     maintainer='semantic_fast_sam_ros developers',
     maintainer_email='semantic-fast-sam-ros@example.org',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={f'{NAME}.viewer': ['static/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (SHARE, ['package.xml']),
@@ -44,6 +45,7 @@ setup(
         'console_scripts': [
             'semantic_fast_sam_node = semantic_fast_sam_ros.ros.node:main',
             'image_stream = semantic_fast_sam_ros.tools.stream:main_ros',
+            'view = semantic_fast_sam_ros.tools.view:main_ros',
             'semantic_fast_sam = semantic_fast_sam_ros.__main__:main',
         ],
     },

@@ -1,0 +1,148 @@
+"""Messages without ROS: camera messages out of CDR, outputs into CDR, with their definitions."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from semantic_fast_sam_ros.bags.types import Message, Topic
+from semantic_fast_sam_ros.core.contents import Content, Detection, Jpeg, Pixels
+from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
+from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+IMAGE_TYPES = (IMAGE, COMPRESSED)
+DETECTIONS, LABEL_INFO = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/LabelInfo'
+OUTPUT_TYPES = {
+    'label_image': IMAGE,
+    'confidence': IMAGE,
+    'instances': IMAGE,
+    'detections': DETECTIONS,
+    'overlay': IMAGE,
+    'overlay/compressed': COMPRESSED,
+    'label_info': LABEL_INFO,
+}
+INFINITE = '{sec: 9223372036, nsec: 854775807}'
+NUMBERS = {'reliable': 1, 'best_effort': 2, 'transient_local': 1, 'volatile': 2}
+
+
+@functools.cache
+def typestore() -> Any:
+    """Return the message types: those of ROS 2 Jazzy, and vision_msgs from interfaces/."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict[str, Any] = {}
+    for file in sorted(resource_folder('interfaces/vision_msgs/msg').glob('*.msg')):
+        name = f'vision_msgs/msg/{file.stem}'
+        types.update(get_types_from_msg(file.read_text(encoding='utf-8'), name))
+    store.register(types)
+    return store
+
+
+def make(name: str, *values: object) -> Any:
+    """Return a message of a type such as `std_msgs/msg/Header`."""
+    return typestore().types[name](*values)
+
+
+def qos_text(reliability: str, durability: str, depth: int) -> str:
+    """Return a publisher's QoS as rosbag2 stores it: a YAML list of one."""
+    return '\n'.join(
+        (
+            '- history: 1',
+            f'  depth: {depth}',
+            f'  reliability: {NUMBERS[reliability]}',
+            f'  durability: {NUMBERS[durability]}',
+            f'  deadline: {INFINITE}',
+            f'  lifespan: {INFINITE}',
+            '  liveliness: 1',
+            f'  liveliness_lease_duration: {INFINITE}',
+            '  avoid_ros_namespace_conventions: false',
+        )
+    )
+
+
+@functools.cache
+def definition(kind: str) -> tuple[str, str]:
+    """Return the text of a type, with what it nests, and its hash; empty if it is unknown."""
+    if kind not in typestore().types:
+        return '', ''
+    return typestore().generate_msgdef(kind, ros_version=2)[0], typestore().hash_rihs01(kind)
+
+
+def topic_of(name: str, kind: str, qos: str) -> Topic:
+    """Return a topic with the definition of its type."""
+    return Topic(name, kind, definition(kind)[0], 'ros2msg', definition(kind)[1], qos)
+
+
+def completed(topic: Topic) -> Topic:
+    """Return a topic of another bag with its definition, where that bag had none."""
+    if topic.definition:
+        return topic
+    return topic_of(topic.name, topic.type, topic.qos)
+
+
+def serialise(message: Any) -> bytes:
+    """Return a message as CDR, with zeros as padding."""
+    return bytes(typestore().serialize_cdr(message, message.__msgtype__))
+
+
+def camera_message(message: Message) -> Any:
+    """Return a recorded Image or CompressedImage; raises FrameError if it is damaged."""
+    try:
+        return typestore().deserialize_cdr(message.data, message.topic.type)
+    except Exception as error:  # the library raises whatever the damage leads to
+        raise FrameError(
+            f'{len(message.data)} bytes are no {message.topic.type}: {error!r}'
+        ) from error
+
+
+def to_rgb(message: Any, maximum_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return a camera message's image as the node would see it; raises FrameError."""
+    compressed = message.__msgtype__ == COMPRESSED
+    return (compressed_to_rgb if compressed else image_to_rgb)(message, maximum_pixels)
+
+
+def output_message(content: Content, header: Any) -> Any:
+    """Return the message of an output's content, equal to the one that the node publishes."""
+    if isinstance(content, Pixels):
+        pixels = np.ascontiguousarray(content.pixels)
+        height, width = pixels.shape[:2]
+        data = pixels.reshape(-1).view(np.uint8)
+        step = pixels.nbytes // height
+        return make(IMAGE, header, height, width, content.encoding, 0, step, data)
+    if isinstance(content, Jpeg):
+        return make(COMPRESSED, header, content.format, content.data)
+    return make(DETECTIONS, header, [_detection(item, header) for item in content])
+
+
+def label_info(vocabulary: Vocabulary, header: Any) -> Any:
+    """Return the ids and names of a vocabulary; id 0, unlabelled, is not among them."""
+    classes = [make('vision_msgs/msg/VisionClass', c.id, c.name) for c in vocabulary.classes]
+    return make(LABEL_INFO, header, classes, 0.0)
+
+
+def _detection(item: Detection, header: Any) -> Any:
+    point = make('vision_msgs/msg/Point2D', *item.centre)
+    box = make(
+        'vision_msgs/msg/BoundingBox2D', make('vision_msgs/msg/Pose2D', point, 0.0), *item.size
+    )
+    results = [
+        make(
+            'vision_msgs/msg/ObjectHypothesisWithPose',
+            make('vision_msgs/msg/ObjectHypothesis', name, score),
+            _no_pose(),
+        )
+        for name, score in item.hypotheses
+    ]
+    return make('vision_msgs/msg/Detection2D', header, results, box, item.id)
+
+
+@functools.cache
+def _no_pose() -> Any:
+    """Return the pose of rclpy's new messages: no place, no turn, no variance."""
+    position = make('geometry_msgs/msg/Point', 0.0, 0.0, 0.0)
+    turn = make('geometry_msgs/msg/Quaternion', 0.0, 0.0, 0.0, 1.0)
+    pose = make('geometry_msgs/msg/Pose', position, turn)
+    return make('geometry_msgs/msg/PoseWithCovariance', pose, np.zeros(36))

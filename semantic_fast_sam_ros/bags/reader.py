@@ -1,0 +1,219 @@
+"""Read a rosbag2 recording as far as it can be read, without DDS and without ROS.
+
+The messages equal those of the `rosbags` library on whole recordings (a test compares them);
+where that refuses a damaged file, this one goes on and keeps account of what is missing.
+"""
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from semantic_fast_sam_ros.bags.mcap_format import zstd_library
+from semantic_fast_sam_ros.bags.mcap_reader import McapReader, Wanted
+from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
+from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Loss, Message, Topic
+from semantic_fast_sam_ros.core.errors import ConfigError
+
+STORAGES = {'.mcap': McapReader, '.db3': SqliteReader}
+COPY_BYTES = 1 << 20
+Storage: TypeAlias = McapReader | SqliteReader
+
+
+@dataclass(frozen=True)
+class TopicCount:
+    """A topic's name and type, and its messages as far as is known."""
+
+    name: str
+    type: str
+    messages: int
+
+
+class BagReader:
+    """A recording: a folder of a rosbag2, or one of its files.
+
+    `losses` says what could not be read; it grows while messages are read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Find the files and topics.
+
+        Raises:
+            ConfigError: there is no recording, or nothing of it can be read.
+        """
+        self.path = path
+        self.losses: list[Loss] = []
+        self._message_compression = False
+        self._metadata = self._read_metadata()
+        self._files = self._find_files()
+        self.topics, self.start_ns, self.end_ns = self._look_in()
+
+    def messages(
+        self, wanted: Wanted, start_ns: int = 0, stop_ns: int = MAXIMUM_NS
+    ) -> Iterator[Message]:
+        """Give the messages of the wanted topics with start <= time < stop, file after file."""
+        for file in self._files:
+            with self._storage(file) as storage:
+                if storage is not None:
+                    for message in storage.messages(wanted, start_ns, stop_ns):
+                        yield from self._decompressed(message, file)
+                    self._note(storage.losses)
+
+    def _note(self, losses: list[Loss]) -> None:
+        """Add losses that are not known yet: a file is opened more than once."""
+        self.losses += [loss for loss in losses if loss not in self.losses]
+
+    def _decompressed(self, message: Message, file: Path) -> Iterator[Message]:
+        if not self._message_compression:
+            yield message
+            return
+        try:
+            yield message._replace(data=zstd_library().decompress(message.data))
+        except Exception as error:  # the library's own kinds
+            reason = f'a message on {message.topic.name} cannot be decompressed: {error}'
+            self.losses.append(Loss(file.name, reason, 1))
+
+    # Files
+
+    def _read_metadata(self) -> dict[str, Any]:
+        file = self.path / 'metadata.yaml'
+        if not self.path.exists():
+            raise ConfigError(f'there is no recording {self.path}')
+        if not file.is_file():
+            if self.path.is_dir():
+                self._note([Loss('metadata.yaml', 'missing: the files were taken as they are')])
+            return {}
+        try:
+            content = yaml.safe_load(file.read_text(encoding='utf-8'))
+            known: dict[str, Any] = content['rosbag2_bagfile_information']
+            known['relative_file_paths'] = [str(p) for p in known['relative_file_paths']]
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            self._note([Loss('metadata.yaml', f'unreadable: {str(error).splitlines()[0]}')])
+            return {}
+        compression = str(known.get('compression_mode') or '').lower()
+        self._message_compression = compression == 'message'
+        return known
+
+    def _find_files(self) -> list[Path]:
+        """Return the files in the order of recording."""
+        if self.path.is_file():
+            return [self.path]
+        if not self._metadata:
+            found = [p for p in self.path.iterdir() if _kind(p) in STORAGES]
+            found.sort(key=_natural)
+        else:
+            named = [Path(name).name for name in self._metadata['relative_file_paths']]
+            found = [self.path / name for name in named]
+            missing = [file for file in found if not file.is_file()]
+            self._note([Loss(f.name, 'missing', self._count_of(f)) for f in missing])
+            found = [file for file in found if file not in missing]
+        if not found:
+            raise ConfigError(
+                f'{self.path} is no rosbag2: it holds no .mcap or .db3 file (or one with .zstd)'
+            )
+        return found
+
+    def _count_of(self, file: Path) -> int | None:
+        for entry in self._metadata.get('files') or []:
+            if Path(entry.get('path', '')).name == file.name:
+                return int(entry.get('message_count', 0))
+        return None
+
+    @contextlib.contextmanager
+    def _storage(self, file: Path) -> Iterator[Storage | None]:
+        """Open a file, unpacked to a temporary folder if it is compressed."""
+        kind = _kind(file)
+        if kind not in STORAGES:
+            self._note([Loss(file.name, f'{file.suffix} is not a known storage (.mcap, .db3)')])
+            yield None
+            return
+        with contextlib.ExitStack() as stack:
+            if file.suffix == '.zstd':
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='bag_')))
+                file = self._unpack(file, folder / file.stem)
+            storage = STORAGES[kind](file)
+            stack.callback(storage.close)
+            self._note(storage.losses)
+            yield storage
+
+    def _unpack(self, file: Path, target: Path) -> Path:
+        with target.open('wb') as unpacked:
+            try:
+                with zstd_library().open(file, 'rb') as packed:
+                    shutil.copyfileobj(packed, unpacked, COPY_BYTES)
+            except OSError:
+                raise
+            except Exception as error:  # cut off or damaged: what came before is kept
+                self._note([Loss(file.name, f'compressed file is damaged: {error}')])
+        return target
+
+    # Topics
+
+    def _look_in(self) -> tuple[list[TopicCount], int, int]:
+        """Return topics and extent, from the metadata or else from the files."""
+        if self._metadata:
+            try:
+                return _described(self._metadata)
+            except (KeyError, TypeError, ValueError) as error:
+                self._note([Loss('metadata.yaml', f'lacks {error}: the files were asked')])
+        counts: dict[tuple[str, str], int] = {}
+        starts, ends = [], []
+        for file in self._files:
+            with self._storage(file) as storage:
+                if storage is None:
+                    continue
+                for key, topic in storage.topics.items():
+                    place = (topic.name, topic.type)
+                    counts[place] = counts.get(place, 0) + storage.counts.get(key, 0)
+                if storage.first_ns is not None and storage.last_ns is not None:
+                    starts.append(storage.first_ns)
+                    ends.append(storage.last_ns + 1)
+        if not counts:
+            reasons = '; '.join(map(str, self.losses)) or 'it is empty'
+            raise ConfigError(f'nothing of {self.path} can be read: {reasons}')
+        topics = [TopicCount(name, kind, n) for (name, kind), n in sorted(counts.items())]
+        return topics, min(starts, default=0), max(ends, default=0)
+
+
+def _described(metadata: dict[str, Any]) -> tuple[list[TopicCount], int, int]:
+    topics = [
+        TopicCount(
+            entry['topic_metadata']['name'],
+            entry['topic_metadata']['type'],
+            int(entry['message_count']),
+        )
+        for entry in metadata['topics_with_message_count']
+    ]
+    start = int(metadata['starting_time']['nanoseconds_since_epoch'])
+    duration = int(metadata['duration']['nanoseconds'])
+    return topics, start, start + duration + 1
+
+
+def _kind(file: Path) -> str:
+    return Path(file.stem).suffix if file.suffix == '.zstd' else file.suffix
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """Sort part 10 after part 9."""
+    parts = re.split(r'(\d+)', file.name)
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+
+
+def is_bag(path: Path) -> bool:
+    """Say whether a path is a folder or file of a rosbag2."""
+    if path.is_file():
+        return _kind(path) in STORAGES
+    return path.is_dir() and (
+        (path / 'metadata.yaml').is_file() or any(_kind(p) in STORAGES for p in path.iterdir())
+    )
+
+
+def all_topics(topic: Topic) -> bool:
+    """Want every topic."""
+    return True
