@@ -92,7 +92,9 @@ def roughen(masks: Tensor, rng: random.Random) -> Tensor:
     radius = rng.choice((0, 0, 1, 2))
     if radius:
         sign = rng.choice((1, -1))
-        grown = functional.max_pool2d(sign * masks[None].float(), 2 * radius + 1, 1, radius)[0]
+        side = 2 * radius + 1
+        grown = functional.max_pool2d(sign * masks[None].float(), (side, 1), 1, (radius, 0))
+        grown = functional.max_pool2d(grown, (1, side), 1, (0, radius))[0]
         changed = sign * grown > 0.5
         masks = torch.where(changed.flatten(1).any(1)[:, None, None], changed, masks)
     if rng.random() < 0.25:
@@ -103,7 +105,9 @@ def roughen(masks: Tensor, rng: random.Random) -> Tensor:
     return masks
 
 
-def draw_crops(segments: Segments, weights: np.ndarray, rng: random.Random) -> tuple[Tensor, Tensor]:
+def draw_crops(
+    segments: Segments, weights: np.ndarray, rng: random.Random
+) -> tuple[Tensor, Tensor]:
     """Return a batch of augmented crops (B, 3, S, S), normalised, and their classes (B,)."""
     batches, labels = [], []
     for image, masks, classes in rng.sample(segments, IMAGES_A_STEP):
@@ -225,7 +229,10 @@ def expected_calibration_error(probabilities: Tensor, classes: Tensor) -> float:
     right = (predicted == classes).float()
     bins = (confidence * 10).long().clamp_max(9)
     gaps = [
-        float((bins == b).float().mean() * (confidence[bins == b].mean() - right[bins == b].mean()).abs())
+        float(
+            (bins == b).float().mean()
+            * (confidence[bins == b].mean() - right[bins == b].mean()).abs()
+        )
         for b in bins.unique()
     ]
     return sum(gaps)
@@ -247,9 +254,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ('data', 'start', 'teacher', 'work', 'output'):
         parser.add_argument(f'--{name}', type=Path, required=True)
-    parser.add_argument('--minutes', type=float, default=36, help='training on crops, in all')
+    parser.add_argument('--minutes', type=float, default=50, help='training on crops, in all')
     parser.add_argument('--text-minutes', type=float, default=4, help='distilling words before')
-    parser.add_argument('--frozen-stages', type=int, default=3)
+    parser.add_argument('--frozen-stages', type=int, default=4)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--evaluate-only', action='store_true')
     return parser.parse_args()
@@ -269,7 +276,9 @@ def teach_words(model: CLIP, lesson: Lesson, minutes: float) -> None:
         optimiser.step()
         step += 1
         if step % 100 == 0:
-            print(f'words: step {step} {elapsed / 60:.1f} min distance {loss.item():.3f}', flush=True)
+            print(
+                f'words: step {step} {elapsed / 60:.1f} min distance {loss.item():.3f}', flush=True
+            )
 
 
 def report(model: CLIP, segments: Segments) -> None:

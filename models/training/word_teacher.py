@@ -50,9 +50,7 @@ def prepare(teacher: Path, cache: Path, dim: int, width: int) -> Lesson:
     directions = torch.linalg.svd(vectors[domain] - centre, full_matrices=False).Vh
     targets = functional.normalize((vectors - centre) @ directions[:dim].T, dim=1)
     words = {t: (v - centre) @ directions[:width].T for t, v in zip(texts, vectors, strict=True)}
-    far = [
-        t for t, s in zip(texts, similarity.tolist(), strict=True) if s < FAR and t.isalpha()
-    ]
+    far = [t for t, s in zip(texts, similarity.tolist(), strict=True) if s < FAR and t.isalpha()]
     return Lesson(texts, targets, domain, far, words)
 
 

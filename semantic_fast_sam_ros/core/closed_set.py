@@ -46,6 +46,11 @@ class ClosedSetLabeller:
             n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
         )
 
+    def renumber(self, vocabulary: Vocabulary) -> None:
+        """Publish the same classes, in the same order, under other ids."""
+        self.vocabulary = vocabulary
+        self._ids = torch.tensor([0, *(c.id for c in vocabulary.classes)])
+
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB, and all its pixels."""
         return self.vote(self._segmenter.segment(image), proposals)

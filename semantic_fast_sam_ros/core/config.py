@@ -4,7 +4,7 @@ The ROS parameters, the profile files, the command line and docs/parameters.md a
 the dataclasses below. A setting's name outside is its path here: `masks.confidence`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -139,6 +139,68 @@ class VoteSettings:
 
 
 @dataclass(frozen=True)
+class ClipSettings:
+    """The open-vocabulary labellers that use an open_clip network."""
+
+    model: str = setting(
+        'clip_camvid',
+        'open_clip model: a folder (also one in models/), ARCHITECTURE/TAG of its list such as '
+        'MobileCLIP2-S0/dfndr2b, or a hub name; with clip.checkpoint: an architecture',
+    )
+    checkpoint: str = setting('', 'weights of the architecture clip.model: a file')
+    templates: str = setting(
+        'photo',
+        'sentences that each name is put into; their mean is the class: none (the bare name), '
+        'photo (3), many (12)',
+        choices=('none', 'photo', 'many'),
+    )
+    negatives: str = setting(
+        '',
+        'names that absorb what nobody asked for, as a list `wall, floor | ground`: masks of '
+        'these come out unlabelled',
+    )
+    scales: str = setting(
+        '1.5',
+        'how far the square crops reach, in longer sides of the box; several (`1.2, 2`): the mean '
+        'of their vectors, at that many times the cost',
+        live=True,
+    )
+    fill: str = setting(
+        'blur',
+        'what hides the neighbours in a crop: blur, mean (one colour), none (they stay)',
+        choices=('blur', 'mean', 'none'),
+        live=True,
+    )
+    temperature: float = setting(
+        0.0,
+        'cosines are divided by it before the softmax; 0: as the model was trained or calibrated',
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    minimum_confidence: float = setting(
+        0.0, 'a mask named with less stays unlabelled', minimum=0.0, maximum=1.0, live=True
+    )
+    margin_weight: float = setting(
+        0.0,
+        "how much the runner-up lowers a mask's confidence: (1 - p2 / p1) to this power",
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    mask_score_weight: float = setting(
+        0.0,
+        "how much the mask's own score lowers its confidence: the score to this power",
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    batch: int = setting(
+        64, 'crops encoded at once: bounds the memory', minimum=1, maximum=1024, live=True
+    )
+
+
+@dataclass(frozen=True)
 class InputSettings:
     """What the node subscribes to."""
 
@@ -195,17 +257,23 @@ class Config:
     masks: MaskSettings = field(default_factory=MaskSettings)
     dense: DenseSettings = field(default_factory=DenseSettings)
     vote: VoteSettings = field(default_factory=VoteSettings)
+    clip: ClipSettings = field(default_factory=ClipSettings)
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     labeller: str = setting(
         'closed_set',
-        'closed_set: a dense segmenter votes in each mask; none: masks only',
-        choices=('closed_set', 'none'),
+        'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '
+        'crop of each mask; none: masks only',
+        choices=('closed_set', 'clip', 'none'),
     )
     vocabulary: str = setting(
         '',
-        'names to publish: a file in config/vocabularies, a YAML file, or a list `road, car | vehicle`; '
-        "empty: the model's own",
+        'names to publish: a file in config/vocabularies, a YAML file, or a list '
+        "`road, car | vehicle`; empty: the model's own. With an open-vocabulary labeller it can change while running",
+        live=True,
+    )
+    vocabulary_file: str = setting(
+        '', 'a YAML file of names, prompts and colours; goes before `vocabulary`', live=True
     )
     groups: str = setting(
         '', 'merge classes: a YAML file or text such as `{drivable: [road, parking]}`'
@@ -263,8 +331,8 @@ def check(known: Setting, value: object) -> Value:
         low, high = known.minimum, known.maximum
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             raise ConfigError(f'{known.name} must lie in {low:g} ... {high:g}, not {value!r}')
-    if known.name == 'output.size':
-        parse_size(str(value))
+    if known.name in PARSERS:
+        PARSERS[known.name](str(value))
     return cast(Value, value)
 
 
@@ -285,10 +353,28 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Read the crop scales, '1.2, 2': numbers in 0.5 ... 8."""
+    try:
+        scales = tuple(float(part) for part in text.split(','))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0.5 <= scale <= 8 for scale in scales):
+        raise ConfigError(f'clip.scales must list numbers in 0.5 ... 8 such as 1.5, not {text!r}')
+    return scales
+
+
+# Settings whose text has a form of its own.
+PARSERS: dict[str, Callable[[str], object]] = {
+    'output.size': parse_size,
+    'clip.scales': parse_scales,
+}
+
+
 def model_names(config: Config) -> list[str]:
     """Return the models that a configuration loads."""
-    dense = [config.dense.model] if config.labeller == 'closed_set' else []
-    return [config.masks.model, *dense]
+    labellers = {'closed_set': [config.dense.model], 'clip': [config.clip.model]}
+    return [config.masks.model, *labellers.get(config.labeller, [])]
 
 
 def profiles() -> dict[str, Path]:

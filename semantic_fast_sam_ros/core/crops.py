@@ -39,7 +39,9 @@ def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
     pixels = image[None].float() - GREY  # so that roi_align's zero padding means grey
     index = boxes.new_zeros((len(boxes), 1))
     inside = _inside(boxes, image.shape[1:], size)
-    crops = roi_align(pixels, torch.cat([index, boxes], 1), size, sampling_ratio=-1, aligned=True)
+    crops: Tensor = roi_align(
+        pixels, torch.cat([index, boxes], 1), size, sampling_ratio=-1, aligned=True
+    )
     return crops * inside[:, None] + GREY
 
 
@@ -100,9 +102,12 @@ def mask_crops(
 
 
 def box_blur(crops: Tensor) -> Tensor:
-    """Average (N, 3, S, S) over a square window of a sixth of the side."""
+    """Average (N, 3, S, S) over a square window of a sixth of the side, first down, then across."""
     window = max(3, crops.shape[-1] // BLUR_SHARE) | 1
-    return functional.avg_pool2d(crops, window, 1, window // 2, count_include_pad=False)
+    for kernel in ((window, 1), (1, window)):
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        crops = functional.avg_pool2d(crops, kernel, 1, padding, count_include_pad=False)
+    return crops
 
 
 def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,21 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.clip import ClipLabeller
+from semantic_fast_sam_ros.core.clip_model import load_clip
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.open_vocabulary import (
+    MONO8_IDS,
+    OpenVocabularyLabeller,
+    requested,
+    require_same_encoding,
+    required,
+)
 from semantic_fast_sam_ros.core.timing import StageTimer
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
@@ -31,7 +40,6 @@ from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
 
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 WARM_UP_SIZE = (480, 640)
-MONO8_IDS = 255  # label images of up to so many ids are 8-bit
 
 
 class SemanticFastSam:
@@ -55,9 +63,9 @@ class SemanticFastSam:
         self.dtype = choose_dtype(config.precision, self.device)
         if config.threads:
             torch.set_num_threads(config.threads)
+        self._history = history or VocabularyHistory()
         self._labeller = _load_labeller(config, self.device, self.dtype)
-        if history is not None and len(self._labeller.vocabulary):
-            self._labeller.vocabulary = history.admit(self._labeller.vocabulary)
+        self._admit_first()
         self._generator = _load_generator(config, self.device, self.dtype)
 
     @classmethod
@@ -77,6 +85,36 @@ class SemanticFastSam:
         """The names that are published."""
         return self._labeller.vocabulary
 
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether the names may change while running."""
+        return isinstance(self._labeller, OpenVocabularyLabeller)
+
+    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Say whether `set_vocabulary` will take a vocabulary; quick, nothing is encoded.
+
+        Raises:
+            ConfigError: the labeller's names are fixed, or the ids would not fit.
+        """
+        if not self.open_vocabulary:
+            raise ConfigError(
+                f'the names of labeller {self.config.labeller!r} come from its model: they can '
+                'change only with an open-vocabulary labeller such as clip'
+            )
+        require_same_encoding(self.vocabulary, self._history.preview(vocabulary))
+
+    def set_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Change the names; images are labelled meanwhile, the swap falls between two of them.
+
+        Raises:
+            ConfigError: as `check_vocabulary`.
+        """
+        self.check_vocabulary(vocabulary)
+        assert isinstance(self._labeller, OpenVocabularyLabeller)
+        prepared = self._labeller.prepare(self._history.admit(vocabulary))
+        with self._lock:
+            self._labeller.use(prepared)
+
     def warm_up(self) -> None:
         """Run one grey image, so that the first real one does not pay for lazy start-up."""
         self(np.full((*WARM_UP_SIZE, 3), 114, np.uint8))
@@ -88,6 +126,8 @@ class SemanticFastSam:
             self._generator.settings = config.masks  # type: ignore[attr-defined]
             if isinstance(self._labeller, ClosedSetLabeller):
                 self._labeller.settings = config.vote
+            elif isinstance(self._labeller, OpenVocabularyLabeller):
+                self._labeller.update(config)
 
     def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
         """Label an image.
@@ -107,6 +147,16 @@ class SemanticFastSam:
             )
         with self._lock, torch.inference_mode():
             return self._segment(image)
+
+    def _admit_first(self) -> None:
+        """Give the names the ids that earlier pipelines of this process gave them."""
+        own = self._labeller.vocabulary
+        admitted = self._history.admit(own)
+        if isinstance(self._labeller, OpenVocabularyLabeller):
+            if admitted != own:
+                self._labeller.use(self._labeller.prepare(admitted))
+        elif isinstance(self._labeller, ClosedSetLabeller):
+            self._labeller.renumber(admitted)
 
     def _segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
         timer = StageTimer(self.device)
@@ -201,15 +251,23 @@ def _load_generator(config: Config, device: torch.device, dtype: torch.dtype) ->
 
 
 def _load_closed_set(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
-    wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
+    wanted = requested(config)
     groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
     segmenter = load_dense(config.dense, policy_of(config), device, dtype)
     vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 
 
+def _load_clip(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+    vocabulary = required(config)
+    return ClipLabeller(
+        load_clip(config.clip, policy_of(config), device, dtype), vocabulary, config
+    )
+
+
 LABELLERS: dict[str, Callable[[Config, torch.device, torch.dtype], MaskLabeller]] = {
     'closed_set': _load_closed_set,
+    'clip': _load_clip,
     'none': lambda config, device, dtype: MasksOnly(),
 }
 

@@ -87,7 +87,10 @@ class MaskGenerator(Protocol):
 class MaskLabeller(Protocol):
     """Names masks: a dense branch that votes, or a classifier of crops."""
 
-    vocabulary: Vocabulary  # the names that `label` chooses from
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that `label` chooses from."""
+        ...
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""

@@ -105,16 +105,16 @@ class VocabularyHistory:
     def __init__(self) -> None:
         self._seen: Vocabulary | None = None
 
+    def preview(self, vocabulary: Vocabulary) -> Vocabulary:
+        """Return what `admit` would, without remembering it."""
+        return vocabulary if self._seen is None else vocabulary.extended_from(self._seen)
+
     def admit(self, vocabulary: Vocabulary) -> Vocabulary:
         """Return the vocabulary with ids consistent with all vocabularies admitted before."""
-        if self._seen is None:
-            self._seen = vocabulary
-            return vocabulary
-        admitted = vocabulary.extended_from(self._seen)
-        known = {c.id for c in self._seen.classes}
-        self._seen = Vocabulary(
-            self._seen.classes + tuple(c for c in admitted.classes if c.id not in known)
-        )
+        admitted = self.preview(vocabulary)
+        seen = self._seen.classes if self._seen is not None else ()
+        known = {c.id for c in seen}
+        self._seen = Vocabulary(seen + tuple(c for c in admitted.classes if c.id not in known))
         return admitted
 
 

@@ -100,8 +100,10 @@ def checkpoint_file(name: str, policy: Policy) -> Path:
     return download(KNOWN[name], places[1])
 
 
-def pretrained_folder(name: str, policy: Policy) -> Path:
+def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') -> Path:
     """Return the local folder of a Hugging Face model: a folder, one in models/, or a hub name.
+
+    The folder is known by a file in it, the marker.
 
     A hub name that the cache holds is used without asking the network.
 
@@ -110,7 +112,7 @@ def pretrained_folder(name: str, policy: Policy) -> Path:
     """
     places = [Path(name).expanduser(), models_folder() / name]
     for place in places:
-        if (place / 'config.json').is_file():
+        if (place / marker).is_file():
             return place
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -119,7 +121,7 @@ def pretrained_folder(name: str, policy: Policy) -> Path:
     try:
         with contextlib.suppress(LocalEntryNotFoundError):
             folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=patterns))
-            if (folder / 'config.json').is_file() and _pins_file(folder).is_file():
+            if (folder / marker).is_file() and _pins_file(folder).is_file():
                 verify(folder)
                 return folder
         if not policy.offline:

@@ -1,0 +1,162 @@
+"""CLIP-like networks through open_clip: found, loaded without unpickling code, two encoders."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.config import ClipSettings
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.weights import Policy
+
+CONFIG_NAME = 'open_clip_config.json'
+TEXT_BATCH = 256  # texts encoded at once
+
+
+class ClipModel:
+    """The image and the text encoder of an open_clip network, with its preprocessing."""
+
+    def __init__(
+        self, network: Any, tokenizer: Any, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Wrap a network that `load_clip` loaded."""
+        self._device, self._dtype = device, dtype
+        preprocess = network.visual.preprocess_cfg
+        self.size = _square(network.visual.image_size)
+        self.mean = torch.tensor(preprocess['mean'], device=device) * 255  # (3,) RGB, 0-255
+        self._std = torch.tensor(preprocess['std'], device=device) * 255
+        self.scale = float(network.logit_scale.detach().float().exp())  # of cosines to logits
+        self.network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors, (T, dim) float32, of any number of texts."""
+        vectors = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
+            vectors.append(self.network.encode_text(tokens).float())
+        return functional.normalize(torch.cat(vectors), dim=1)
+
+    def encode_crops(self, crops: Tensor) -> Tensor:
+        """Return unit vectors, (N, dim) float32, of crops (N, 3, size, size) 0-255 RGB."""
+        vectors = self.network.encode_image(self.normalise(crops))
+        return functional.normalize(vectors.float(), dim=1)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Bring (N, 3, H, W) RGB 0-255 to what the network was trained on."""
+        scaled = (pixels - self.mean[:, None, None]) / self._std[:, None, None]
+        return scaled.to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+
+def load_clip(
+    settings: ClipSettings, policy: Policy, device: torch.device, dtype: torch.dtype
+) -> ClipModel:
+    """Load the network that the settings name.
+
+    Raises:
+        ModelError: the model is missing, damaged, of another kind, or its file would run code.
+    """
+    weights.silence_libraries()
+    import open_clip
+
+    with _quiet():
+        if settings.checkpoint:
+            network, tokenizer = _from_file(open_clip, settings)
+        else:
+            folder = clip_folder(settings.model, policy)
+            network, tokenizer = _from_folder(open_clip, folder)
+    return ClipModel(network, tokenizer, device, dtype)
+
+
+def clip_folder(name: str, policy: Policy) -> Path:
+    """Return the local folder of an open_clip model.
+
+    Args:
+        name: a folder, one in models/, `ARCHITECTURE/TAG` of open_clip's list such as
+            `MobileCLIP2-S0/dfndr2b`, or a hub name.
+        policy: whether it may be downloaded.
+
+    Raises:
+        ModelError: missing and not to be had.
+    """
+    import open_clip
+
+    name = name.removeprefix('hf-hub:')
+    architecture, _, tag = name.partition('/')
+    if architecture in open_clip.list_models():
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        hub = open_clip.get_pretrained_cfg(architecture, tag).get('hf_hub', '') if tag else ''
+        if not hub:
+            raise ModelError(
+                f'clip.model {name!r} needs a set of weights that a hub holds: write '
+                f'`{architecture}/TAG` with one of {", ".join(tags) or "(none)"}, '
+                'or name a file in clip.checkpoint'
+            )
+        name = hub.rstrip('/')
+    return weights.pretrained_folder(name, policy, CONFIG_NAME)
+
+
+def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:
+    place = f'local-dir:{folder}'
+    try:
+        # weights_only is open_clip's default; said here because safety hangs on it.
+        network = open_clip.create_model(place, require_pretrained=True, weights_only=True)
+        return network, open_clip.get_tokenizer(place)
+    except Exception as error:
+        raise _unloadable(str(folder), error) from error
+
+
+def _from_file(open_clip: Any, settings: ClipSettings) -> tuple[Any, Any]:
+    """Load a checkpoint file into an architecture of open_clip's list."""
+    file, architecture = Path(settings.checkpoint).expanduser(), settings.model
+    if architecture not in open_clip.list_models():
+        raise ModelError(
+            f'with clip.checkpoint, clip.model is an open_clip architecture such as '
+            f'MobileCLIP2-S0, not {architecture!r}'
+        )
+    if not file.is_file():
+        raise ModelError(f'no file {file} (clip.checkpoint)')
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    known = open_clip.get_pretrained_cfg(architecture, tags[0]) if tags else {}
+    try:
+        network = open_clip.create_model(
+            architecture,
+            pretrained=str(file),
+            weights_only=True,
+            # A file says nothing of its preprocessing; the architecture's public weights do.
+            force_preprocess_cfg={k: known[k] for k in ('mean', 'std') if k in known},
+        )
+        return network, open_clip.get_tokenizer(architecture)
+    except Exception as error:
+        raise _unloadable(str(file), error) from error
+
+
+def _unloadable(source: str, error: Exception) -> ModelError:
+    text = str(error).strip()
+    reason = text.splitlines()[0] if text else type(error).__name__
+    return ModelError(f'cannot load an open_clip model from {source}: {reason}')
+
+
+def _square(size: int | tuple[int, int]) -> int:
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise ModelError(f'the CLIP model takes {height} x {width} images; squares are needed')
+    return height
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep open_clip's notes off the root logger while it loads."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)
