@@ -19,6 +19,8 @@ PROGRAM = 'semantic_fast_sam'
 COMMANDS = (
     'demo',
     'stream',
+    'label-bag',
+    'view',
     'prefetch',
     'doctor',
 )
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ('-h', '--help', 'help'):
         print(overview())
         return 0 if words else 2
+    words[0] = words[0].replace('_', '-')
     if words[0] not in COMMANDS:
         close = difflib.get_close_matches(words[0], COMMANDS, n=1)
         hint = f'did you mean {close[0]!r}?' if close else f'commands: {", ".join(COMMANDS)}'

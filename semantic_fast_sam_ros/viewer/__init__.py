@@ -1,0 +1,1 @@
+"""The web viewer: one page that shows a running node and talks to its services."""

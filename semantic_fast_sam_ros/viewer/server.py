@@ -1,0 +1,201 @@
+"""The viewer's server: three static files, a websocket, and the state that sessions share."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tornado.httpserver
+import tornado.netutil
+import tornado.web
+
+from semantic_fast_sam_ros.viewer import pictures
+from semantic_fast_sam_ros.viewer.access import Access
+from semantic_fast_sam_ros.viewer.control import Control
+from semantic_fast_sam_ros.viewer.frames import Frame
+from semantic_fast_sam_ros.viewer.session import MAX_MESSAGE_BYTES, Session
+from semantic_fast_sam_ros.viewer.watcher import NodeAbsentError, Watcher
+
+STATIC = Path(__file__).parent / 'static'
+FILES = {'': 'index.html', 'viewer.js': 'viewer.js', 'viewer.css': 'viewer.css'}
+KINDS = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'}
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+
+
+class Viewer:
+    """What all browsers see of one node. Lives on the event loop's thread."""
+
+    def __init__(self, node: str, token: str) -> None:
+        """Start to serve a node, without watching it yet.
+
+        Args:
+            node: fully qualified; empty: the first that publishes labels.
+            token: needed to look; empty: for this machine only.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.access = Access(token)
+        self.frame: Frame | None = None
+        self._encoded: dict[str, bytes] = {}  # pictures of the newest frame by mode
+        self._names: dict[int, str] = {}
+        self._colours: dict[int, pictures.Colour] = {}
+        self._status: dict[str, Any] = {'type': 'status'}
+        self._parameters: list[dict[str, Any]] = []
+        self._sessions: set[Session] = set()
+        self._watcher = Watcher(
+            node,
+            self._from_ros(self._take_frame),
+            self._from_ros(self._take_names),
+            self._from_ros(self._take_status),
+        )
+        self.control = Control(self._watcher)
+
+    @property
+    def watched(self) -> bool:
+        """Whether any browser looks."""
+        return bool(self._sessions)
+
+    def listen(self, address: str, port: int) -> tuple[tornado.httpserver.HTTPServer, int]:
+        """Serve on an address; return the server and its port, chosen freely for port 0."""
+        application = tornado.web.Application(
+            [
+                (r'/live', Session, {'viewer': self}),
+                (r'/(|viewer\.js|viewer\.css)', PageFile, {'viewer': self}),
+            ],
+            websocket_max_message_size=MAX_MESSAGE_BYTES,
+            websocket_ping_interval=10,
+        )
+        sockets = tornado.netutil.bind_sockets(port, address)
+        server = tornado.httpserver.HTTPServer(application)
+        server.add_sockets(sockets)
+        return server, int(sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Stop ROS."""
+        self._watcher.close()
+
+    def join(self, session: Session) -> None:
+        """Add a browser; with the first one the watching starts."""
+        self._sessions.add(session)
+        if len(self._sessions) == 1:
+            self._watcher.watch(True)
+        session.tell(self._status)
+        session.tell({'type': 'parameters', 'list': self._parameters})
+        session.offer()
+        self._later(self.refresh())
+
+    def leave(self, session: Session) -> None:
+        """Remove a browser; with the last one the watching ends."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._watcher.watch(False)
+            self.frame = None
+            self._status = {'type': 'status'}
+
+    async def refresh(self) -> None:
+        """Ask the node for its parameters and state anew, and tell all browsers."""
+        with contextlib.suppress(NodeAbsentError):
+            self._parameters = await self.control.parameters()
+            self._recolour()
+            self._tell({'type': 'parameters', 'list': self._parameters})
+            self._take_status({'state': await self.control.state()})
+
+    def picture(self, frame: Frame, mode: str) -> bytes:
+        """Return the newest frame's JPEG, encoded once for all browsers."""
+        if mode not in self._encoded:
+            self._encoded[mode] = pictures.jpeg(frame, mode, self._colours)
+        return self._encoded[mode]
+
+    def describe(self, frame: Frame, mode: str) -> dict[str, Any]:
+        """Return what goes with a picture: its size, stamp and the legend."""
+        height, width = frame.labels.shape
+        legend = [
+            {
+                'id': class_id,
+                'name': self._names.get(class_id, 'unlabelled' if class_id == 0 else '?'),
+                'colour': self._colours.get(class_id, (0, 0, 0)),
+                'share': round(share, 4),
+            }
+            for class_id, share in frame.shares().items()
+        ]
+        size = {'width': width, 'height': height}
+        return {'stamp': frame.stamp, 'mode': mode, 'legend': legend, **size}
+
+    def pixel(self, frame: Frame, x: int, y: int) -> dict[str, Any]:
+        """Return what is known of a pixel of a frame."""
+        found = frame.pixel(x, y)
+        return {**found, 'name': self._names.get(found['id'], 'unlabelled')}
+
+    def _from_ros(self, function: Callable[[Any], None]) -> Callable[[Any], None]:
+        def pass_on(value: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the viewer ends
+                self._loop.call_soon_threadsafe(function, value)
+
+        return pass_on
+
+    def _take_frame(self, frame: Frame) -> None:
+        if not self.watched:
+            return
+        self.frame = frame
+        self._encoded.clear()
+        for session in self._sessions:
+            session.offer()
+
+    def _take_names(self, names: dict[int, str]) -> None:
+        self._names = names
+        self._recolour()
+
+    def _take_status(self, news: dict[str, Any]) -> None:
+        """Pass news of the node on; when it comes back or changes state, ask it for the rest."""
+        before = dict(self._status)
+        if 'values' in news:
+            news = {**news, 'state': news['values'].get('state', '')}
+        self._status.update(news)
+        if self._status == before:
+            return
+        if news.get('present') is False:
+            self._status.update(state='', values={}, message='', level=0)
+        self._tell(self._status)
+        if news.get('present', False) and not before.get('present', False):
+            self._later(self.refresh())
+
+    def _recolour(self) -> None:
+        values = {p['name']: p['value'] for p in self._parameters}
+        self._colours = pictures.class_colours(
+            self._names, str(values.get('vocabulary', '')), str(values.get('groups', ''))
+        )
+        self._encoded.clear()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        for session in self._sessions:
+            session.tell(message)
+
+    def _later(self, work: Any) -> None:
+        self._refreshing = asyncio.ensure_future(work)
+
+
+class PageFile(tornado.web.RequestHandler):
+    """The page, its script and its style."""
+
+    def initialize(self, viewer: Viewer) -> None:
+        """Take the access rule."""
+        self._viewer = viewer
+
+    def prepare(self) -> None:
+        """Refuse whoever has no business here; forbid the page everything from elsewhere."""
+        self._viewer.access.admit(self)
+        self.set_header('Content-Security-Policy', POLICY)
+        self.set_header('X-Content-Type-Options', 'nosniff')
+        self.set_header('Referrer-Policy', 'no-referrer')
+        self.set_header('Cache-Control', 'no-store')
+
+    def get(self, name: str) -> None:
+        """Send a file; a token in the address is taken out of it."""
+        if self.get_query_argument('token', ''):
+            self.redirect('/')
+            return
+        file = STATIC / FILES[name]
+        self.set_header('Content-Type', f'{KINDS[file.suffix]}; charset=utf-8')
+        self.finish(file.read_bytes())

@@ -1,0 +1,150 @@
+"""The viewer in a real browser, on a real node: what a person would try."""
+
+import json
+
+import pytest
+from conftest import NODE, until
+
+PHONE = {'width': 390, 'height': 844}
+WAIT_MS = 120_000
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(name='page')
+def _page(browser, viewer_url):
+    page = browser.new_page(viewport={'width': 1280, 'height': 900})
+    page.set_default_timeout(WAIT_MS)
+    page.goto(viewer_url)
+    page.wait_for_selector('#picture[data-stamp]')
+    yield page
+    page.close()
+
+
+def _stamp(page) -> str:
+    return page.get_attribute('#picture', 'data-stamp')
+
+
+def _pixels(page) -> str:
+    return page.evaluate("() => document.getElementById('picture').toDataURL()")
+
+
+def _legend(page) -> set[str]:
+    return set(page.eval_on_selector_all('#legend li', 'all => all.map(i => i.dataset.name)'))
+
+
+def _set(page, name: str, value: str) -> None:
+    field = page.locator(f'[data-parameter="{name}"]')
+    field.fill(value)
+    field.press('Tab')
+
+
+def test_picture_moves_and_the_legend_names_classes(page):
+    stamp, pixels = _stamp(page), _pixels(page)
+    until(lambda: _stamp(page) != stamp and _pixels(page) != pixels, 'another picture')
+    assert _legend(page) & {'road', 'building', 'pedestrian', 'car', 'sidewalk'}
+    assert '%' in page.inner_text('#legend')
+    assert page.inner_text('#node') == NODE
+
+
+def test_rate_and_latency_come_as_figures_and_plots(page):
+    page.wait_for_selector('#rate polyline', state='attached')
+    page.wait_for_selector('#latency polyline', state='attached')
+    assert 'Hz' in page.inner_text('#rate')
+    assert 'ms' in page.inner_text('#latency')
+
+
+@pytest.mark.parametrize('mode', ['labels', 'confidence', 'instances'])
+def test_another_picture_can_be_chosen(page, mode):
+    page.check('#freeze')
+    overlay = _pixels(page)
+    page.uncheck('#freeze')
+    page.click(f'[data-mode={mode}]')
+    page.wait_for_selector(f'#picture[data-mode={mode}]')
+    assert _pixels(page) != overlay
+
+
+def test_a_click_tells_class_confidence_and_mask(page):
+    page.check('#freeze')
+    page.click('#picture', position={'x': 300, 'y': 300})
+    until(lambda: 'confidence' in page.inner_text('#pixel'), 'an answer to the click')
+    assert any(name in page.inner_text('#pixel') for name in _legend(page))
+    assert page.locator('#outline circle').count() == 1
+
+
+def test_a_live_setting_changes_the_picture_and_the_answer_is_shown(page):
+    page.locator('[data-parameter="vote.keep_dense"]').uncheck()
+    page.wait_for_selector('#answers .good')
+    until(lambda: 'unlabelled' in _legend(page), 'pixels in no mask lose their label')
+    page.locator('[data-parameter="vote.keep_dense"]').check()
+    until(lambda: 'unlabelled' not in _legend(page), 'and get it back')
+
+
+def test_a_refused_value_is_shown_with_the_reason(page):
+    _set(page, 'masks.confidence', '7')
+    page.wait_for_selector('#answers .bad')
+    assert 'masks.confidence must lie in 0 ... 1' in page.inner_text('#answers')
+
+
+def test_a_new_vocabulary_changes_the_legend(page):
+    page.fill('#names', 'road, car, person | pedestrian')
+    page.click('#vocabulary button')
+    page.click('text=Restart the node with it')
+    wanted = {'road', 'car', 'person', 'unlabelled'}
+    until(lambda: _legend(page) and _legend(page) <= wanted, 'the new names', 300)
+    assert 'person' in _legend(page)
+
+
+def test_the_node_can_be_stopped_and_started(page):
+    page.click('#stop')
+    page.wait_for_selector('#state.inactive')
+    page.click('#start')
+    page.wait_for_selector('#state.active')
+    stamp = _stamp(page)
+    until(lambda: _stamp(page) != stamp, 'pictures again')
+
+
+def test_a_phone_needs_no_scrolling_sideways(browser, viewer_url):
+    page = browser.new_page(viewport=PHONE, device_scale_factor=2, has_touch=True)
+    page.goto(viewer_url)
+    page.wait_for_selector('#picture[data-stamp]', timeout=WAIT_MS)
+    page.wait_for_selector('[data-parameter]', state='attached')
+    assert page.evaluate('() => document.documentElement.scrollWidth') <= PHONE['width']
+    assert page.locator('#picture').bounding_box()['width'] > 0.85 * PHONE['width']
+    page.close()
+
+
+def test_the_page_takes_nothing_from_elsewhere_and_reports_no_error(browser, viewer_url):
+    page = browser.new_page()
+    asked, problems = [], []
+    page.on('request', lambda request: asked.append(request.url))
+    page.on('console', lambda message: problems.append(message.text))
+    page.on('pageerror', lambda error: problems.append(str(error)))
+    page.goto(viewer_url)
+    page.wait_for_selector('#picture[data-stamp]', timeout=WAIT_MS)
+    assert asked and all(url.startswith((viewer_url, 'data:', 'blob:')) for url in asked)
+    assert not problems, json.dumps(problems)
+    page.close()
+
+
+def test_the_node_has_no_subscriber_while_nobody_watches(browser, viewer_url):
+    import rclpy
+    from rclpy.node import Node
+
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[])
+    observer = Node('subscriber_counter', context=context)
+    topics = [f'{NODE}/{topic}' for topic in ('label_image', 'overlay/compressed', 'instances')]
+
+    def watched() -> list[int]:
+        return [observer.count_subscribers(topic) for topic in topics]
+
+    try:
+        until(lambda: watched() == [0, 0, 0], 'no subscriber before')
+        page = browser.new_page()
+        page.goto(viewer_url)
+        until(lambda: watched() == [1, 1, 1], 'subscribers while a page is open')
+        page.close()
+        until(lambda: watched() == [0, 0, 0], 'no subscriber after')
+    finally:
+        observer.destroy_node()
+        context.shutdown()
