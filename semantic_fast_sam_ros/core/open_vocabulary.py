@@ -60,7 +60,7 @@ def required(config: Config) -> Vocabulary:
     found = requested(config)
     if found is None:
         raise ConfigError(
-            f'labeller {config.labeller!r} needs names to look for: set vocabulary, such as '
+            'an open-vocabulary labeller needs names to look for: set vocabulary, such as '
             '`road, car | vehicle, person`'
         )
     if all(c.negative for c in found.classes):

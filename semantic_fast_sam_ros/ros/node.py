@@ -19,8 +19,9 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError, SemanticFastSamError
+from semantic_fast_sam_ros.core.open_vocabulary import requested, required
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
@@ -50,6 +51,10 @@ class SemanticFastSamNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._subscription: Subscription | None = None
         self._worker = LatestFrameWorker[Message](self._process, self._frame_failed)
+        # Encodes new names on a thread of its own, so that neither images nor services wait.
+        self._vocabulary_worker = LatestFrameWorker[Vocabulary](
+            self._set_vocabulary, self._vocabulary_failed
+        )
         self._failures_in_a_row = 0
         self._last_image = time.monotonic()
         self._setup_problem = ''
@@ -76,6 +81,8 @@ class SemanticFastSamNode(LifecycleNode):
             return FAILED
         self._setup_problem = ''
         self._settings.locked = True
+        self._settings.change_vocabulary = self._change_vocabulary
+        self._vocabulary_worker.start()
         return DONE
 
     def _set_up(self, config: Config) -> None:
@@ -147,6 +154,8 @@ class SemanticFastSamNode(LifecycleNode):
         self._worker.stop()
 
     def _release(self) -> None:
+        self._settings.change_vocabulary = None
+        self._vocabulary_worker.stop()
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = self._pipeline = None
@@ -203,6 +212,29 @@ class SemanticFastSamNode(LifecycleNode):
             self.get_logger().fatal(f'{FATAL_FAILURES} images failed in a row: giving up')
             self.failed = True
             self.context.try_shutdown()
+
+    # Live vocabulary
+
+    def _change_vocabulary(self, config: Config) -> None:
+        """Check new names and hand them over; raises ConfigError with the reason to refuse."""
+        assert self._pipeline is not None
+        if not self._pipeline.open_vocabulary and requested(config) == requested(
+            self._settings.current
+        ):
+            return  # set to what it is
+        vocabulary = required(config)
+        self._pipeline.check_vocabulary(vocabulary)
+        self._vocabulary_worker.submit(vocabulary)
+
+    def _set_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Encode names and swap them in between two images. Runs on its own thread."""
+        assert self._pipeline is not None
+        self._pipeline.set_vocabulary(vocabulary)
+        self.get_logger().info(f'vocabulary: {", ".join(vocabulary.names[:20])}')
+
+    def _vocabulary_failed(self, error: Exception) -> None:
+        self._statistics.last_error = f'vocabulary: {error}'
+        self.get_logger().error(f'vocabulary not changed: {error}')
 
     def _age_ms(self, header: Header) -> float:
         now = self.get_clock().now()

@@ -1,6 +1,6 @@
 """The typed configuration as ROS parameters: declared, described, validated, never repeated."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -18,6 +18,7 @@ from semantic_fast_sam_ros.core.vocabulary import suggestion
 
 # Parameters that rclpy itself declares or reads.
 FOREIGN = ('use_sim_time', 'start_type_description_service')
+VOCABULARY = frozenset({'vocabulary', 'vocabulary_file'})
 FOREIGN_PREFIXES = ('qos_overrides.', 'diagnostic_updater.')
 
 
@@ -34,6 +35,8 @@ class NodeParameters:
         self._settings = {s.name: s for s in configuration.settings()}
         self._errors: dict[str, str] = {}
         self.locked = False  # while models are loaded, only live settings may change
+        # While models are loaded: takes a new vocabulary over, or raises a ConfigError.
+        self.change_vocabulary: Callable[[Config], None] | None = None
         given = node._parameter_overrides  # rclpy has no public way to see undeclared ones
         for s in self._settings.values():
             value = self._given_value(s, given.get(s.name))
@@ -88,12 +91,23 @@ class NodeParameters:
                         'the node, set it, then configure again'
                     )
             changed = configuration.from_values(before | changes)
+            if self.change_vocabulary is not None and not VOCABULARY.isdisjoint(changes):
+                self._require_effect(changes, changed)
+                self.change_vocabulary(changed)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for name in changes:
             self._errors.pop(name, None)
         self._current = changed
         return SetParametersResult(successful=True)
+
+    @staticmethod
+    def _require_effect(changes: Iterable[str], changed: Config) -> None:
+        if changed.vocabulary_file and 'vocabulary_file' not in changes:
+            raise ConfigError(
+                f'vocabulary_file ({changed.vocabulary_file}) goes before vocabulary: set it to '
+                "'' in the same call"
+            )
 
 
 def descriptor(s: Setting) -> ParameterDescriptor:
