@@ -21,6 +21,8 @@ COMMANDS = (
     'stream',
     'label-bag',
     'view',
+    'export-nav2',
+    'export-hydra',
     'prefetch',
     'doctor',
 )

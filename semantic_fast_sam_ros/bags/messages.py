@@ -1,9 +1,11 @@
 """Messages without ROS: camera messages out of CDR, outputs into CDR, with their definitions."""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from rosbags.rosbag2.metadata import dump_qos_v8, parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from semantic_fast_sam_ros.bags.types import Message, Topic
@@ -77,10 +79,12 @@ def topic_of(name: str, kind: str, qos: str) -> Topic:
 
 
 def completed(topic: Topic) -> Topic:
-    """Return a topic of another bag with its definition, where that bag had none."""
-    if topic.definition:
-        return topic
-    return topic_of(topic.name, topic.type, topic.qos)
+    """Return a topic of another bag with QoS that all releases read, and with its definition."""
+    qos = dump_qos_v8(parse_qos(topic.qos)) if topic.qos else ''
+    known = topic_of(topic.name, topic.type, qos)
+    if not topic.definition:
+        return known
+    return replace(topic, qos=qos, type_hash=topic.type_hash or known.type_hash)
 
 
 def serialise(message: Any) -> bytes:
@@ -101,7 +105,8 @@ def camera_message(message: Message) -> Any:
 def to_rgb(message: Any, maximum_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a camera message's image as the node would see it; raises FrameError."""
     compressed = message.__msgtype__ == COMPRESSED
-    return (compressed_to_rgb if compressed else image_to_rgb)(message, maximum_pixels)
+    rgb = (compressed_to_rgb if compressed else image_to_rgb)(message, maximum_pixels)
+    return np.require(rgb, requirements='W')  # torch warns of views on the bag's own bytes
 
 
 def output_message(content: Content, header: Any) -> Any:

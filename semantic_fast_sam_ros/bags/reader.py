@@ -51,14 +51,21 @@ class BagReader:
         self.losses: list[Loss] = []
         self._message_compression = False
         self._metadata = self._read_metadata()
-        self._files = self._find_files()
+        self.files = self._find_files()
         self.topics, self.start_ns, self.end_ns = self._look_in()
 
     def messages(
-        self, wanted: Wanted, start_ns: int = 0, stop_ns: int = MAXIMUM_NS
+        self,
+        wanted: Wanted,
+        start_ns: int = 0,
+        stop_ns: int = MAXIMUM_NS,
+        only: int | None = None,
     ) -> Iterator[Message]:
-        """Give the messages of the wanted topics with start <= time < stop, file after file."""
-        for file in self._files:
+        """Give the messages of the wanted topics with start <= time < stop, file after file.
+
+        `only` is the number of the one file to read.
+        """
+        for file in self.files if only is None else [self.files[only]]:
             with self._storage(file) as storage:
                 if storage is not None:
                     for message in storage.messages(wanted, start_ns, stop_ns):
@@ -164,7 +171,7 @@ class BagReader:
                 self._note([Loss('metadata.yaml', f'lacks {error}: the files were asked')])
         counts: dict[tuple[str, str], int] = {}
         starts, ends = [], []
-        for file in self._files:
+        for file in self.files:
             with self._storage(file) as storage:
                 if storage is None:
                     continue

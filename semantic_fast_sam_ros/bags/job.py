@@ -1,0 +1,108 @@
+"""What is to be labelled of a recording, and what comes out under which names."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semantic_fast_sam_ros.bags.messages import IMAGE_TYPES, OUTPUT_TYPES, qos_text, topic_of
+from semantic_fast_sam_ros.bags.reader import TopicCount
+from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Topic
+from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.errors import ConfigError
+
+NODE = '/semantic_fast_sam'
+LABEL_INFO = 'label_info'
+CHOICES = tuple(name for name in OUTPUT_TYPES if name != LABEL_INFO)
+# The raw overlay is as large as the camera's images; the JPEG shows the same.
+DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name != 'overlay')
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asks for, apart from the settings of the pipeline."""
+
+    outputs: tuple[str, ...] = DEFAULT_OUTPUTS
+    topics: tuple[str, ...] = ()  # image topics, or patterns of them; empty: all cameras
+    every: int = 1  # only each so-many-th image of a topic
+    start_s: float = 0.0  # from the beginning of the recording
+    duration_s: float | None = None
+    copy: tuple[str, ...] = ()  # patterns of other topics to copy; '*': all
+    node: str = NODE
+    storage: str = 'mcap'
+    compression: str = 'zstd'
+
+    def __post_init__(self) -> None:
+        for name in self.outputs:
+            if name not in CHOICES:
+                raise ConfigError(f'unknown output {name!r} (known: {", ".join(CHOICES)})')
+        if self.every < 1:
+            raise ConfigError(f'--every must be at least 1, not {self.every}')
+        if self.start_s < 0 or (self.duration_s is not None and self.duration_s <= 0):
+            raise ConfigError('--start must not be negative, and --duration must be positive')
+
+    def window_ns(self, start_ns: int) -> tuple[int, int]:
+        """Return first and end time of what is labelled of a recording that begins at start_ns."""
+        first = start_ns + round(self.start_s * 1e9) if self.start_s else 0
+        if self.duration_s is None:
+            return first, MAXIMUM_NS
+        return first, start_ns + round((self.start_s + self.duration_s) * 1e9)
+
+    def copies(self, topic: str) -> bool:
+        """Say whether a topic is copied."""
+        return any(fnmatch.fnmatchcase(topic, pattern) for pattern in self.copy)
+
+
+def choose_topics(topics: Sequence[TopicCount], wanted: Sequence[str]) -> list[str]:
+    """Return the image topics to label.
+
+    Args:
+        topics: of the recording.
+        wanted: names or patterns; empty for every camera: neither depth images, nor outputs of
+            a labelling node, nor the compressed twin of a topic that is there raw.
+
+    Raises:
+        ConfigError: a name is not that of an image topic, or there is none at all.
+    """
+    images = sorted({t.name for t in topics if t.type in IMAGE_TYPES})
+    listed = ', '.join(images) or 'none'
+    if wanted:
+        chosen: list[str] = []
+        for pattern in wanted:
+            found = [name for name in images if fnmatch.fnmatchcase(name, pattern)]
+            if not found:
+                raise ConfigError(f'no image topic {pattern} in the recording (there: {listed})')
+            chosen += [name for name in found if name not in chosen]
+        return chosen
+    chosen = [name for name in images if _is_camera(name, images)]
+    if not chosen:
+        raise ConfigError(f'the recording has no camera topic (image topics: {listed})')
+    return chosen
+
+
+def _is_camera(name: str, images: Sequence[str]) -> bool:
+    if 'depth' in name.lower() or name.removesuffix('/compressed') in set(images) - {name}:
+        return False
+    return not any(name.endswith(f'{NODE}/{output}') for output in CHOICES)
+
+
+def output_topics(cameras: Sequence[str], job: Job, settings: OutputSettings) -> 'OutputTopics':
+    """Return the topics that each camera's outputs go to.
+
+    One camera's are named as the live node's; of several, each in the namespace of its images.
+    """
+    prefixes = {
+        name: job.node if len(cameras) == 1 else name.removesuffix('/compressed') + job.node
+        for name in cameras
+    }
+    qos = qos_text(settings.reliability, 'volatile', settings.depth)
+    latched = qos_text('reliable', 'transient_local', 1)
+    return {
+        camera: {
+            name: topic_of(f'{prefix}/{name}', kind, latched if name == LABEL_INFO else qos)
+            for name, kind in OUTPUT_TYPES.items()
+        }
+        for camera, prefix in prefixes.items()
+    }
+
+
+OutputTopics = dict[str, dict[str, Topic]]  # camera -> output -> topic

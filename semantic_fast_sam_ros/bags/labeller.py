@@ -1,0 +1,220 @@
+"""Label a recording: every chosen frame exactly once, in the order of the recording."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from semantic_fast_sam_ros.bags.job import LABEL_INFO, Job, OutputTopics
+from semantic_fast_sam_ros.bags.messages import (
+    camera_message,
+    completed,
+    label_info,
+    output_message,
+    serialise,
+    to_rgb,
+)
+from semantic_fast_sam_ros.bags.reader import BagReader
+from semantic_fast_sam_ros.bags.stages import Stages
+from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.types import Message, Topic
+from semantic_fast_sam_ros.bags.writer import BagWriter
+from semantic_fast_sam_ros.core import render
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.contents import OVERLAY, OVERLAY_JPEG, frame_contents
+from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.types import SegmentationResult
+
+Pipeline = Callable[[np.ndarray[Any, np.dtype[np.uint8]]], SegmentationResult]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a recording that a worker labels; by default all of it."""
+
+    file: int | None = None  # number of the file
+    start_ns: int | None = None
+    stop_ns: int | None = None
+
+
+@dataclass
+class Work:
+    """An input message on its way through the stages."""
+
+    cursor: int  # its number among the messages read
+    message: Message
+    copied: bool
+    header: Any = None
+    image: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+    refusal: str = ''
+    decode_ms: float = 0.0
+    result: SegmentationResult | None = None
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+
+class BagLabeller:
+    """One recording in, labels into a writer."""
+
+    def __init__(
+        self,
+        reader: BagReader,
+        cameras: list[str],
+        topics: OutputTopics,
+        job: Job,
+        config: Config,
+        statistics: Statistics,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            reader: of the recording.
+            cameras: image topics to label.
+            topics: where each camera's outputs go.
+            job: what is to be labelled.
+            config: settings of the pipeline and of its outputs.
+            statistics: to add to.
+        """
+        self._reader, self._job, self._config = reader, job, config
+        self._cameras, self._topics = set(cameras), topics
+        self._own = {topic.name for outputs in topics.values() for topic in outputs.values()}
+        self._announced: set[str] = set()  # cameras
+        self.statistics = statistics
+        self.read_count = 0  # messages, including those skipped
+        self.last_ns = 0  # record time of the last message written
+
+    def run(
+        self,
+        pipeline: Pipeline,
+        writer: BagWriter,
+        stop: threading.Event,
+        done: int = 0,
+        part: Part | None = None,
+        progress: Callable[[Statistics, int], None] | None = None,
+    ) -> None:
+        """Label until the recording ends or `stop` is set.
+
+        Args:
+            pipeline: an RGB image in, its labels out.
+            writer: of the output.
+            stop: ends the run after the frames under way.
+            done: messages that an earlier run has finished.
+            part: of the recording; None for all of it.
+            progress: hears of the statistics and the time of each frame written.
+
+        Raises:
+            OSError: the output cannot be written.
+        """
+
+        def label(work: Work) -> Work:
+            if work.image is not None:
+                started = time.perf_counter()
+                work.result = pipeline(work.image)
+                elapsed = 1000 * (time.perf_counter() - started)
+                work.stage_ms = {'decode': work.decode_ms, **work.result.stage_ms}
+                work.stage_ms['pipeline'] = elapsed
+            return work
+
+        def write(work: Work) -> None:
+            self._write(work, writer)
+            writer.end_of_frame()
+            if progress is not None and work.result is not None:
+                progress(self.statistics, work.message.time_ns)
+
+        Stages(self._works(part or Part(), done), label, write, stop).run()
+
+    def replay(self, message: Message) -> None:
+        """Take in a message that an earlier run wrote."""
+        self.last_ns = max(self.last_ns, message.time_ns)
+        for camera, outputs in self._topics.items():
+            if message.topic.name == outputs['label_image'].name:
+                image = camera_message(message)
+                kind = np.uint8 if image.encoding == 'mono8' else np.uint16
+                labels = np.frombuffer(image.data, kind).reshape(image.height, image.width)
+                self.statistics.add_labels(camera, message.time_ns, labels)
+                return
+            if message.topic.name == outputs[LABEL_INFO].name:
+                self._announced.add(camera)
+                return
+            if message.topic.name == outputs[OVERLAY_JPEG].name:
+                if self.statistics.samples.due():
+                    picture = to_rgb(camera_message(message), self._config.input.maximum_pixels)
+                    self.statistics.samples.add(message.time_ns, camera, picture)
+                return
+            if any(message.topic.name == topic.name for topic in outputs.values()):
+                return
+        self.statistics.copied += 1
+
+    # Reading
+
+    def _wanted(self, topic: Topic) -> bool:
+        if topic.name in self._own:
+            return False  # labels of an earlier run: these are the new ones
+        return topic.name in self._cameras or self._job.copies(topic.name)
+
+    def _works(self, part: Part, done: int) -> Iterator[Work]:
+        """Give what is to be done, images decoded."""
+        first, last = self._job.window_ns(self._reader.start_ns)
+        begin = max(first, part.start_ns or 0)
+        end = last if part.stop_ns is None else min(last, part.stop_ns)
+        # To take every n-th image, those before this part have to be counted too.
+        counted = begin if self._job.every == 1 else first
+        seen: dict[str, int] = {}
+        for message in self._reader.messages(self._wanted, counted, end, part.file):
+            name = message.topic.name
+            taken = name in self._cameras and seen.get(name, 0) % self._job.every == 0
+            seen[name] = seen.get(name, 0) + 1
+            if message.time_ns < begin:
+                continue
+            self.read_count += 1
+            copied = self._job.copies(name)
+            if self.read_count > done and (taken or copied):
+                yield self._decoded(Work(self.read_count, message, copied), taken)
+
+    def _decoded(self, work: Work, taken: bool) -> Work:
+        if taken:
+            started = time.perf_counter()
+            try:
+                message = camera_message(work.message)
+                work.header = message.header
+                work.image = to_rgb(message, self._config.input.maximum_pixels)
+            except FrameError as error:
+                work.refusal = str(error)
+            work.decode_ms = 1000 * (time.perf_counter() - started)
+        return work
+
+    # Writing
+
+    def _write(self, work: Work, writer: BagWriter) -> None:
+        camera, time_ns = work.message.topic.name, work.message.time_ns
+        self.last_ns = max(self.last_ns, time_ns)
+        if work.copied:
+            topic = completed(work.message.topic)
+            writer.write(work.message._replace(topic=topic), work.cursor)
+            self.statistics.copied += 1
+        if work.refusal:
+            self.statistics.refuse(camera, work.refusal)
+        if work.result is None or work.image is None:
+            return
+        topics, header, result = self._topics[camera], work.header, work.result
+        started = time.perf_counter()
+        if camera not in self._announced:
+            self._announced.add(camera)
+            info = serialise(label_info(result.vocabulary, header))
+            writer.write(Message(topics[LABEL_INFO], time_ns, info), work.cursor)
+        settings = self._config.output
+        picture = None
+        for name, content in frame_contents(work.image, result, settings, self._job.outputs):
+            data = serialise(output_message(content, header))
+            writer.write(Message(topics[name], time_ns, data), work.cursor)
+            if name == OVERLAY:
+                picture = content.pixels  # type: ignore[union-attr]
+        self.statistics.add_labels(camera, time_ns, result.label_map)
+        if self.statistics.samples.due():
+            if picture is None:
+                picture = render.overlay(work.image, result, settings)
+            self.statistics.samples.add(time_ns, camera, picture)
+        work.stage_ms['write'] = 1000 * (time.perf_counter() - started)
+        self.statistics.add_timing(work.stage_ms, len(result.mask_ids))

@@ -1,0 +1,155 @@
+"""One run over one recording: begin or resume, label, close, sum up."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.bags import provenance, summary
+from semantic_fast_sam_ros.bags.job import Job, choose_topics, output_topics
+from semantic_fast_sam_ros.bags.labeller import BagLabeller
+from semantic_fast_sam_ros.bags.progress import Progress
+from semantic_fast_sam_ros.bags.reader import BagReader
+from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.types import Loss
+from semantic_fast_sam_ros.bags.writer import BagWriter
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+
+
+class Pipeline(Protocol):
+    """What labels an image; SemanticFastSam is one."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names of the labels."""
+        ...
+
+    def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
+        """Label an RGB image."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """How a run went."""
+
+    folder: Path
+    statistics: Statistics = field(default_factory=Statistics)
+    losses: list[Loss] = field(default_factory=list)
+    frames_before: int = 0  # labelled by earlier runs
+    seconds: float = 0.0
+    interrupted: bool = False
+    problem: str = ''  # why the run ended early
+    already_complete: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that could be read is labelled."""
+        return self.already_complete or not (self.interrupted or self.problem)
+
+
+def label_recording(
+    source: Path,
+    folder: Path,
+    config: Config,
+    job: Job,
+    load: Callable[[Config], Pipeline],
+    stop: threading.Event,
+    resume: bool = False,
+    progress: bool = True,
+) -> Outcome:
+    """Label a recording into a new one.
+
+    Args:
+        source: a rosbag2, folder or file.
+        folder: of the output; must be new or empty, unless a run is resumed.
+        config: settings of the pipeline.
+        job: what is to be labelled.
+        load: loads the pipeline; called only when there is something to label.
+        stop: ends the run after the frames under way.
+        resume: go on with a run that ended early.
+        progress: show a progress line.
+
+    Raises:
+        ConfigError: the recording, the output or an option is wrong.
+        ModelError: a model cannot be loaded.
+    """
+    reader = BagReader(source)
+    cameras = choose_topics(reader.topics, job.topics)
+    run = provenance.describe(source, cameras, job, config)
+    going_on = prepare_folder(folder, run, resume)
+    if going_on and summary.is_complete(folder):
+        return Outcome(folder, already_complete=True)
+    pipeline = load(config)
+    outcome = Outcome(folder)
+    topics = output_topics(cameras, job, config.output)
+    labeller = BagLabeller(reader, cameras, topics, job, config, outcome.statistics)
+    try:
+        writer = open_writer(folder, job, run)
+    except OSError as error:
+        raise ConfigError(f'cannot write to {folder}: {error}') from error
+    started = time.monotonic()
+    try:
+        done = writer.recover(labeller.replay) if going_on else 0
+        outcome.frames_before = outcome.statistics.frame_count
+        show = _progress(source.name, reader, job) if progress else None
+        labeller.run(pipeline, writer, stop, done, progress=show)
+    except OSError as error:
+        outcome.problem = f'cannot write: {error}'
+    finally:
+        _close(writer, outcome)
+    outcome.seconds = time.monotonic() - started
+    outcome.interrupted = stop.is_set()
+    outcome.losses = reader.losses
+    summary.write(outcome, run, pipeline.vocabulary)
+    return outcome
+
+
+def prepare_folder(folder: Path, run: dict[str, Any], resume: bool) -> bool:
+    """Check that a folder may be written to; return whether it holds a run to go on with.
+
+    Raises:
+        ConfigError: it holds something else, or a run with other settings.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f'{folder} is a file: the output is a folder')
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not resume:
+        raise ConfigError(f'{folder} exists: choose another output, or go on with it by --resume')
+    provenance.check_same(folder, run)
+    return True
+
+
+def open_writer(folder: Path, job: Job, run: dict[str, Any]) -> BagWriter:
+    """Create the output, or open the one that is there, and note what it is made from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    provenance.write(folder, run)
+    return BagWriter(folder, job.storage, job.compression)
+
+
+def _close(writer: BagWriter, outcome: Outcome) -> None:
+    try:
+        writer.close()
+    except OSError as error:
+        outcome.problem = outcome.problem or f'cannot write: {error}'
+
+
+def _progress(name: str, reader: BagReader, job: Job) -> Callable[[Statistics, int], None]:
+    line = Progress(name)
+    first, last = job.window_ns(reader.start_ns)
+    first, last = max(first, reader.start_ns), min(last, reader.end_ns)
+
+    def show(statistics: Statistics, time_ns: int) -> None:
+        share = (time_ns - first) / max(1, last - first)
+        line.show(statistics.frame_count, min(1.0, max(0.0, share)))
+
+    return show

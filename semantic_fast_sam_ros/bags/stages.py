@@ -1,0 +1,94 @@
+"""Reading, labelling and writing at the same time, in order, with few items under way."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar('Item')
+Done = TypeVar('Done')
+QUEUE_ITEMS = 4  # between two stages
+POLL_S = 0.2
+_END = object()
+
+
+class Stages(Generic[Item, Done]):
+    """Three stages: one thread reads, the caller's works, one writes."""
+
+    def __init__(
+        self,
+        source: Iterable[Item],
+        work: Callable[[Item], Done],
+        sink: Callable[[Done], None],
+        stop: threading.Event,
+    ) -> None:
+        """Prepare; `stop` ends the reading, and what was read is still worked on and written."""
+        self._source, self._work, self._sink, self._stop = source, work, sink, stop
+        self._read: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
+        self._worked: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
+        self._abort = threading.Event()
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        """Work until the source ends or `stop` is set; raises the first error of any stage."""
+        reader = threading.Thread(target=self._guard, args=(self._reading,), name='bag reader')
+        writer = threading.Thread(target=self._guard, args=(self._writing,), name='bag writer')
+        reader.start()
+        writer.start()
+        try:
+            self._guard(self._working)
+        finally:
+            if self._errors:
+                self._abort.set()
+            reader.join()
+            writer.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except BaseException as error:  # handed to the caller's thread by run()
+            self._errors.append(error)
+            self._abort.set()
+
+    def _reading(self) -> None:
+        for item in self._source:
+            if self._stop.is_set() or not self._put(self._read, item):
+                break
+        self._put(self._read, _END)
+
+    def _working(self) -> None:
+        while (item := self._get(self._read)) is not _END:
+            if self._stop.is_set():
+                break
+            if not self._put(self._worked, self._work(item)):
+                return
+        self._put(self._worked, _END)
+        self._abort_reading()
+
+    def _abort_reading(self) -> None:
+        """Empty the queue that the reader may be waiting to fill."""
+        while self._stop.is_set() and self._get(self._read) is not _END:
+            pass
+
+    def _writing(self) -> None:
+        while (item := self._get(self._worked)) is not _END:
+            self._sink(item)
+
+    def _put(self, target: 'queue.Queue[Any]', item: object) -> bool:
+        while not self._abort.is_set():
+            try:
+                target.put(item, timeout=POLL_S)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _get(self, source: 'queue.Queue[Any]') -> Any:
+        while not self._abort.is_set():
+            try:
+                return source.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+        return _END

@@ -1,0 +1,164 @@
+"""Label every frame of rosbag2 recordings into new ones, without ROS."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
+from semantic_fast_sam_ros.bags.reader import is_bag
+from semantic_fast_sam_ros.bags.run import Outcome, label_recording
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+
+EPILOGUE = """
+The output is a rosbag2 with the live node's topics, stamps and frame_ids, and beside it
+summary.html and summary.json. Exit code: 0 all labelled; 1 an error, or the disk is full (the
+output is closed and readable); 3 labelled, but part of the input could not be read; 130 Ctrl-C
+(likewise readable; --resume goes on).
+"""
+FAILED, INCOMPLETE_INPUT, INTERRUPTED = 1, 3, 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOGUE
+    parser.add_argument(
+        'input', nargs='+', type=Path, help='rosbag2 folder or file, or a folder of them'
+    )
+    parser.add_argument('output', type=Path, help='folder to create (of several: one in it each)')
+    parser.add_argument(
+        '--outputs',
+        default=','.join(DEFAULT_OUTPUTS),
+        help=f'what to write, by comma, of: {", ".join(CHOICES)} (default: all but overlay)',
+    )
+    parser.add_argument('--topics', nargs='+', default=[], help='image topics (default: all)')
+    parser.add_argument('--every', type=int, default=1, help='label each so-many-th image')
+    parser.add_argument(
+        '--start', type=float, default=0.0, help='seconds to skip at the beginning'
+    )
+    parser.add_argument('--duration', type=float, help='seconds to label')
+    parser.add_argument(
+        '--copy', nargs='*', metavar='TOPIC', help='copy other topics (names, patterns; none: all)'
+    )
+    parser.add_argument('--node', default=NODE, help=f'prefix of the topics (default: {NODE})')
+    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap')
+    parser.add_argument('--compression', choices=('zstd', 'lz4', 'none'), default='zstd')
+    parser.add_argument('--resume', action='store_true', help='go on with a run that ended early')
+    parser.add_argument('--quiet', action='store_true', help='no progress line')
+    add_pipeline_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Label one recording after the other; return the exit code."""
+    config, job = config_from(arguments), job_from(arguments)
+    recordings = find_recordings(arguments.input, arguments.output)
+    loaded: list[SemanticFastSam] = []
+
+    def load(settings: Config) -> SemanticFastSam:
+        if not loaded:
+            loaded.append(SemanticFastSam(settings))
+            loaded[0].warm_up()
+        return loaded[0]
+
+    codes = [0]
+    with stop_on_signals() as stop:
+        for source, folder in recordings:
+            outcome = label_recording(
+                source, folder, config, job, load, stop, arguments.resume, not arguments.quiet
+            )
+            codes.append(report(source, outcome))
+            if stop.is_set():
+                break
+    return max(codes)
+
+
+def job_from(arguments: argparse.Namespace) -> Job:
+    """Return what the options ask for."""
+    copy = arguments.copy
+    return Job(
+        outputs=tuple(name.strip() for name in arguments.outputs.split(',') if name.strip()),
+        topics=tuple(arguments.topics),
+        every=arguments.every,
+        start_s=arguments.start,
+        duration_s=arguments.duration,
+        copy=() if copy is None else tuple(copy) or ('*',),
+        node='/' + arguments.node.strip('/'),
+        storage=arguments.storage,
+        compression='' if arguments.compression == 'none' else arguments.compression,
+    )
+
+
+def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Return the recordings and where the labels of each go.
+
+    Raises:
+        ConfigError: there is none, or two have the same name.
+    """
+    if len(inputs) == 1 and is_bag(inputs[0]):
+        return [(inputs[0], output)]
+    found: list[Path] = []
+    for path in inputs:
+        if not path.exists():
+            raise ConfigError(f'there is no recording {path}')
+        inside = sorted(p for p in path.iterdir() if is_bag(p)) if path.is_dir() else []
+        if not is_bag(path) and not inside:
+            raise ConfigError(f'{path} is no rosbag2, and no folder of them')
+        found += [path] if is_bag(path) else inside
+    names = [path.name.partition('.')[0] if path.is_file() else path.name for path in found]
+    doubled = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if doubled is not None:
+        raise ConfigError(f'two recordings are named {doubled!r}: label them one by one')
+    return [(path, output / name) for path, name in zip(found, names, strict=True)]
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set; a second one ends the work at once."""
+    stop = threading.Event()
+
+    def asked(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {n: signal.signal(n, asked) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(source: Path, outcome: Outcome) -> int:
+    """Print how a run went; return its exit code."""
+    if outcome.already_complete:
+        print(f'{source}: already labelled in {outcome.folder}')
+        return 0
+    statistics = outcome.statistics
+    fresh = statistics.frame_count - outcome.frames_before
+    rate = fresh / outcome.seconds if outcome.seconds else 0.0
+    before = f' after {outcome.frames_before} before' if outcome.frames_before else ''
+    print(
+        f'{source}: {fresh} frames labelled{before} in {outcome.seconds:.1f} s '
+        f'({rate:.1f} frames/s) -> {outcome.folder}'
+    )
+    for topic, count in statistics.refused.items():
+        print(
+            f'  {count} images of {topic} refused: {statistics.refusals[topic]}', file=sys.stderr
+        )
+    for loss in outcome.losses:
+        print(f'  not read: {loss}', file=sys.stderr)
+    if outcome.problem:
+        print(f'  {outcome.problem}; --resume goes on', file=sys.stderr)
+        return FAILED
+    if outcome.interrupted:
+        print('  interrupted; --resume goes on', file=sys.stderr)
+        return INTERRUPTED
+    return INCOMPLETE_INPUT if outcome.losses or statistics.refused else 0

@@ -1,0 +1,43 @@
+"""Options that choose models and settings, for commands that label without a node."""
+
+import argparse
+
+from semantic_fast_sam_ros.core.config import Config, load_profile
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.vocabulary import parse_yaml
+
+
+def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --profile, --vocabulary, --device and --set."""
+    parser.add_argument(
+        '--profile',
+        default='embedded',
+        help='shipped profile or parameter file (default: embedded)',
+    )
+    parser.add_argument('--vocabulary', default='', help="names to use instead of the profile's")
+    parser.add_argument('--device', default='', help="cpu, cuda:0, ... instead of the profile's")
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='one setting, such as masks.confidence=0.3; may be given again',
+    )
+
+
+def config_from(arguments: argparse.Namespace) -> Config:
+    """Return the settings that the options ask for.
+
+    Raises:
+        ConfigError: an option is malformed, or a setting unknown or out of range.
+    """
+    values: dict[str, object] = {}
+    for text in arguments.set:
+        name, equals, value = text.partition('=')
+        if not equals:
+            raise ConfigError(f'--set takes NAME=VALUE, not {text!r}')
+        values[name.strip()] = parse_yaml(value, f'--set {name}')
+    for name in ('vocabulary', 'device'):
+        if getattr(arguments, name):
+            values[name] = getattr(arguments, name)
+    return load_profile(arguments.profile, values)
