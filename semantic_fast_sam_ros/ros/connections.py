@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from rclpy.duration import Duration, Infinite
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
@@ -50,8 +51,25 @@ def type_name(kind: Any) -> str:
 
 
 def _incompatible(publisher: QoSProfile, subscription: QoSProfile) -> str:
-    verdict, reason = qos_check_compatible(publisher, subscription)
+    verdict, reason = qos_check_compatible(_comparable(publisher), _comparable(subscription))
     return reason.removeprefix('ERROR: ').strip(' ;') if verdict == QoSCompatibility.ERROR else ''
+
+
+def _comparable(profile: QoSProfile) -> QoSProfile:
+    """Return a profile with times that are not limited unset, whether it was asked for or seen.
+
+    The graph tells them as infinite, which rmw takes for a demand beside one that is unset.
+    """
+    times = {'deadline': profile.deadline, 'lease': profile.liveliness_lease_duration}
+    limited = {name: Duration() if time == Infinite else time for name, time in times.items()}
+    return QoSProfile(
+        depth=1,
+        reliability=profile.reliability,
+        durability=profile.durability,
+        liveliness=profile.liveliness,
+        deadline=limited['deadline'],
+        liveliness_lease_duration=limited['lease'],
+    )
 
 
 def _who(endpoint: TopicEndpointInfo) -> str:
