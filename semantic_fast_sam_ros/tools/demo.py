@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,19 @@ from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
 TOPIC = 'semantic_fast_sam_demo/image'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
+DEFAULT_SECONDS = 30.0
 STATUS_PERIOD_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument('--seconds', type=float, default=30.0, help='how long (default: 30)')
+    parser.add_argument(
+        '--seconds', type=float, help='how long (default: 30; with --web until Ctrl-C)'
+    )
     parser.add_argument('--forever', action='store_true', help='until Ctrl-C')
+    parser.add_argument(
+        '--web', action='store_true', help='show it in a browser of this machine, too'
+    )
     parser.add_argument(
         '--source',
         default='',
@@ -35,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--rate', type=float, default=15.0, help='images a second (default: 15)')
     parser.add_argument('--profile', default='embedded', help='profile (default: embedded)')
-    parser.add_argument('--vocabulary', default='', help='names to publish instead of the profile\'s')
-    parser.add_argument('--device', default='', help='cpu, cuda:0, ... instead of the profile\'s')
+    parser.add_argument(
+        '--vocabulary', default='', help="names to publish instead of the profile's"
+    )
+    parser.add_argument('--device', default='', help="cpu, cuda:0, ... instead of the profile's")
     parser.add_argument(
         '--output', type=Path, default=Path('demo_output'), help='folder (default: demo_output)'
     )
@@ -49,9 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from semantic_fast_sam_ros.tools.sources import open_source
 
     overrides = {
-        name: value
-        for name in ('vocabulary', 'device')
-        if (value := getattr(arguments, name))
+        name: value for name in ('vocabulary', 'device') if (value := getattr(arguments, name))
     }
     config = configuration.load_profile(arguments.profile, overrides)  # fails early, and clearly
     next(open_source(arguments.source))
@@ -64,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         with _process(_node_command(arguments, overrides)) as node:
             try:
                 _wait_until_active(observer, node)
-                with _process(_stream_command(arguments, counted)):
-                    _watch(observer, node, None if arguments.forever else arguments.seconds)
+                with _viewer(arguments.web), _process(_stream_command(arguments, counted)):
+                    _watch(observer, node, _duration_s(arguments))
             except KeyboardInterrupt:
                 print('\nInterrupted.')
             observer.settle()
@@ -76,6 +82,18 @@ def run(arguments: argparse.Namespace) -> int:
         report = write_report(arguments.output, observer, published, config)
     print(_summary(report, arguments.output))
     return 0
+
+
+def _duration_s(arguments: argparse.Namespace) -> float | None:
+    """Return how long to watch; None is until Ctrl-C."""
+    if arguments.forever or (arguments.web and arguments.seconds is None):
+        return None
+    return DEFAULT_SECONDS if arguments.seconds is None else float(arguments.seconds)
+
+
+def _viewer(wanted: bool) -> AbstractContextManager[object]:
+    """Serve the web viewer for the time of a block; it prints its address."""
+    return _process([sys.executable, '-m', PACKAGE, 'view']) if wanted else nullcontext()
 
 
 def _use_own_network() -> None:
