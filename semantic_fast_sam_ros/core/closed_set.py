@@ -66,11 +66,35 @@ class ClosedSetLabeller:
         ids = self._ids.to(labels.device)
         shares = votes.hard if self.settings.mode == 'hard' else votes.soft
         classes, scores = voting.rank(shares, self.settings.hypotheses)
-        purity = votes.hard.gather(1, classes[:, :1])[:, 0]
+        paints = self._painting(votes, classes)
+        if self.settings.mode == 'fusion':
+            best, labels = self._fused(masks, probabilities, votes, proposals.scores).max(0)
         pixels = None
         if self.settings.keep_dense:
             pixels = PixelLabels(_resize(ids[labels], size), _resize(best, size))
-        return MaskLabels(ids[classes], scores, purity >= self.settings.minimum_purity, pixels)
+        elif self.settings.mode == 'fusion':
+            covered = masks.any(0)
+            pixels = PixelLabels(
+                _resize(ids[labels] * covered, size), _resize(best * covered, size)
+            )
+        return MaskLabels(ids[classes], scores, paints, pixels)
+
+    def _painting(self, votes: voting.Votes, classes: Tensor) -> Tensor:
+        """Return which masks paint their class over the pixels, (N,): with fusion, none."""
+        if self.settings.mode == 'fusion':
+            return classes[:, 0] < 0
+        purity = votes.hard.gather(1, classes[:, :1])[:, 0]
+        return purity >= self.settings.minimum_purity
+
+    def _fused(
+        self, masks: Tensor, probabilities: Tensor, votes: voting.Votes, scores: Tensor
+    ) -> Tensor:
+        settings = self.settings
+        trust = voting.trust_in(
+            votes, scores, settings.fusion_weight, settings.fusion_purity_power
+        )
+        floored = votes.soft.clamp_min(settings.fusion_floor)
+        return voting.fuse(masks, probabilities, floored, trust)
 
     def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
         """Return probabilities of the published classes, (1 + classes, h, w), row 0 = unlabelled."""

@@ -116,9 +116,30 @@ class VoteSettings:
         choices=('hard', 'soft', 'fusion'),
         live=True,
     )
+    fusion_weight: float = setting(
+        0.5,
+        "fusion: trust in a mask's vote against a pixel's own probabilities; 0: none",
+        minimum=0.0,
+        maximum=100.0,
+        live=True,
+    )
+    fusion_purity_power: float = setting(
+        4.0,
+        'fusion: how fast the trust in a mask falls with the share of its winning class',
+        minimum=0.0,
+        maximum=100.0,
+        live=True,
+    )
+    fusion_floor: float = setting(
+        0.05,
+        'fusion: least share that a vote gives a class; larger spares thin things in a mask',
+        minimum=1e-6,
+        maximum=1.0,
+        live=True,
+    )
     minimum_purity: float = setting(
         0.9,
-        'a mask whose winning class has a smaller share of it does not paint',
+        'hard, soft: a mask whose winning class has a smaller share of it does not paint',
         minimum=0.0,
         maximum=1.0,
         live=True,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 VOTE_CHUNK_ELEMENTS = 1 << 25  # float32 elements of one block of the mask matrix
+TINY = 1e-12  # keeps logarithms of probabilities finite
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,38 @@ def collect(masks: Tensor, probabilities: Tensor, labels: Tensor) -> Votes:
         soft += weights @ flat_probabilities[block]
     count = hard.sum(1, keepdim=True).clamp_min(1)
     return Votes(hard / count, soft / count)
+
+
+def fuse(masks: Tensor, probabilities: Tensor, votes: Tensor, trust: Tensor) -> Tensor:
+    """Weigh the votes of all masks over a pixel into its own class probabilities.
+
+    The logarithmic opinion pool (Genest and Zidek, Statistical Science 1986, section 3):
+    log q = log p + sum over masks m that cover the pixel of trust_m log vote_m, then summing
+    to one again. Overlapping masks add up, and none covers another.
+
+    Args:
+        masks: (N, H, W) bool.
+        probabilities: (C, H, W) float32.
+        votes: (N, C) float32, what each mask says of its classes, above zero.
+        trust: (N,) float32, 0 = the mask is not heard.
+
+    Returns:
+        (C, H, W) float32, summing to one over C.
+    """
+    evidence = (trust[:, None] * votes.log()).T
+    flat_masks, flat = masks.flatten(1), probabilities.flatten(1)
+    fused = torch.empty_like(flat)
+    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks)))
+    for start in range(0, flat.shape[1], step):
+        block = slice(start, start + step)
+        pooled = evidence @ flat_masks[:, block].to(evidence.dtype)
+        fused[:, block] = (flat[:, block].clamp_min(TINY).log() + pooled).softmax(0)
+    return fused.view_as(probabilities)
+
+
+def trust_in(votes: Votes, scores: Tensor, weight: float, purity_power: float) -> Tensor:
+    """Return how far each mask is heard in `fuse`, (N,): its score times a power of its purity."""
+    return weight * scores * votes.soft.amax(1) ** purity_power
 
 
 def rank(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
