@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.vocabulary import UNLABELLED, Vocabulary
 from semantic_fast_sam_ros.tools.export_options import (
     add_vocabulary_arguments,
@@ -68,20 +67,18 @@ def label_space(vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[s
 def colour_table(vocabulary: Vocabulary) -> str:
     """Return the CSV, in the columns that Hydra reads.
 
-    Raises:
-        ConfigError: two ids have one colour; Hydra maps colours back to ids.
+    Hydra maps colours back to ids, so a colour that two classes share (ADE20K's road and
+    skyscraper) is changed by a shade for the second.
     """
     rows = [(UNLABELLED_NAME, (0, 0, 0), UNLABELLED)]
     rows += [(c.name, c.colour, c.id) for c in vocabulary.classes]
-    taken: dict[tuple[int, int, int], str] = {}
+    taken: set[tuple[int, int, int]] = set()
     lines = ['name,red,green,blue,alpha,id']
-    for name, colour, class_id in rows:
-        if colour in taken:
-            raise ConfigError(
-                f'{taken[colour]!r} and {name!r} both have the colour {list(colour)}, and Hydra '
-                'tells classes by colour: give one of them another in a vocabulary file'
-            )
-        taken[colour] = name
+    for name, (red, green, blue), class_id in rows:
+        while (red, green, blue) in taken:
+            blue = (blue + 1) % 256
+        taken.add((red, green, blue))
         # Hydra splits lines at commas without regard to quotes.
-        lines.append(','.join([name.replace(',', ';'), *map(str, colour), '255', str(class_id)]))
+        cells = [name.replace(',', ';'), red, green, blue, 255, class_id]
+        lines.append(','.join(map(str, cells)))
     return '\n'.join(lines) + '\n'
