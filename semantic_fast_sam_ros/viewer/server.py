@@ -163,8 +163,9 @@ class Viewer:
 
     def _recolour(self) -> None:
         values = {p['name']: p['value'] for p in self._parameters}
+        vocabulary = values.get('vocabulary_file') or values.get('vocabulary', '')
         self._colours = pictures.class_colours(
-            self._names, str(values.get('vocabulary', '')), str(values.get('groups', ''))
+            self._names, str(vocabulary), str(values.get('groups', ''))
         )
         self._encoded.clear()
 

@@ -1,4 +1,4 @@
-"""Nav2's class lists come from the vocabulary: complete, checked, and the shipped file is fresh."""
+"""Nav2's class lists come from the vocabulary: complete, checked, the shipped file fresh."""
 
 import argparse
 import shlex
@@ -42,7 +42,7 @@ def test_other_names_of_a_class_are_understood():
 
 
 def test_an_unknown_class_is_refused_with_a_suggestion():
-    with pytest.raises(ConfigError, match="no class 'raod' .did you mean 'road'"):
+    with pytest.raises(ConfigError, match=r"no class 'raod' \(did you mean 'road'"):
         export_nav2.render(CAMVID, _arguments(free='raod'))
 
 

@@ -1,4 +1,4 @@
-"""A node, a camera and a viewer as processes, and a real browser that looks at them."""
+"""A node, a viewer of it as a process of its own, and a real browser."""
 
 import os
 import re
@@ -16,8 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NODE = '/semantic_fast_sam_viewed'
 START_S = 300.0  # a busy machine takes minutes to import torch
-# The shipped models, small enough for a busy machine.
-SETTINGS = {'masks.image_size': 160, 'dense.image_size': 120, 'threads': 1, 'offline': 'true'}
 
 
 def until(predicate: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
@@ -66,29 +64,26 @@ class Process:
 
 
 @pytest.fixture(scope='module')
-def viewer_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a viewer of a live node."""
+def node() -> Iterator[Any]:
+    """Give a light node with the real one's interfaces, active."""
     pytest.importorskip('rclpy', reason='rclpy is missing: run scripts/setup')
-    folder = tmp_path_factory.mktemp('viewer')
-    given = [word for name, value in SETTINGS.items() for word in ('-p', f'{name}:={value}')]
-    topic = '/viewer_test/image'
-    node = Process(
-        folder / 'node.txt',
-        *('semantic_fast_sam_ros.ros.node', '--ros-args', *given),
-        *('-r', f'__node:={NODE[1:]}', '-r', f'image:={topic}'),
-    )
-    command = ('semantic_fast_sam_ros', 'stream', '--loop', '--topic', topic, '--rate', '5')
-    camera = Process(folder / 'camera.txt', *command)
-    viewer = Process(
-        folder / 'viewer.txt', 'semantic_fast_sam_ros', 'view', '--port', '0', '--node', NODE
-    )
+    from stand_in import RunningStandIn
+
+    running = RunningStandIn(NODE[1:])
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope='module')
+def viewer_url(node: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a viewer of that node."""
+    log = tmp_path_factory.mktemp('viewer') / 'log.txt'
+    viewer = Process(log, 'semantic_fast_sam_ros', 'view', '--port', '0', '--node', NODE)
     try:
-        node.said('waiting for images')
         yield viewer.said(r'Viewer: (\S+)')[1]
-        assert viewer.end() == 0
+        assert viewer.end() == 0, log.read_text()
     finally:
-        for process in (viewer, camera, node):
-            process.end()
+        viewer.end()
 
 
 @pytest.fixture(scope='module')
