@@ -78,6 +78,7 @@ def topic_of(name: str, kind: str, qos: str) -> Topic:
     return Topic(name, kind, definition(kind)[0], 'ros2msg', definition(kind)[1], qos)
 
 
+@functools.cache
 def completed(topic: Topic) -> Topic:
     """Return a topic of another bag with QoS that all releases read, and with its definition."""
     qos = dump_qos_v8(parse_qos(topic.qos)) if topic.qos else ''
