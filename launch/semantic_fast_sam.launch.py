@@ -1,18 +1,23 @@
 """Start the node: `ros2 launch semantic_fast_sam_ros semantic_fast_sam.launch.py`."""
 
 import os
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from semantic_fast_sam_ros.core.config import profile_path, profiles
 from semantic_fast_sam_ros.core.resources import resource_folder
 
 PACKAGE = 'semantic_fast_sam_ros'
+NODE = 'semantic_fast_sam'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+SHOWN = ('overlay', 'label_image')  # by RViz, beside the camera
 ARGUMENTS = {
     'profile': ('embedded', f'models and settings, one of: {", ".join(profiles())}; or a file'),
     'image_topic': ('image', 'camera topic (for input.transport compressed: without /compressed)'),
@@ -23,24 +28,21 @@ ARGUMENTS = {
     'autostart': ('true', 'configure and activate by itself; false: wait for a lifecycle manager'),
     'respawn': ('false', 'start the node again when it dies'),
     'rviz': ('false', 'open RViz with the overlay, labels and camera'),
-    'log_level': ('info', 'debug, info, warn, error or fatal'),
+    'log_level': ('info', f'one of: {", ".join(LOG_LEVELS)}'),
 }
 
 
 def nodes(context: LaunchContext) -> list[Action]:
     """Return the node, and RViz if asked for, from the arguments as given."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    parameters: list[object] = [str(profile_path(given['profile']))]
-    if given['params_file']:
-        parameters.append(given['params_file'])
-    overrides: dict[str, object] = {k: given[k] for k in ('vocabulary', 'device') if given[k]}
-    parameters.append({**overrides, 'autostart': truth('autostart', given['autostart'])})
+    if given['log_level'].lower() not in LOG_LEVELS:
+        raise ValueError(f'log_level must be one of {LOG_LEVELS}, not {given["log_level"]!r}')
     started: list[Action] = [
         Node(
             package=PACKAGE,
             executable='semantic_fast_sam_node',
             namespace=given['namespace'],
-            parameters=parameters,
+            parameters=parameters(given),
             remappings=[('image', given['image_topic'])],
             arguments=['--ros-args', '--log-level', given['log_level']],
             respawn=truth('respawn', given['respawn']),
@@ -50,9 +52,40 @@ def nodes(context: LaunchContext) -> list[Action]:
         )
     ]
     if truth('rviz', given['rviz']):
-        layout = resource_folder('config') / 'semantic_fast_sam.rviz'
-        started.append(Node(package='rviz2', executable='rviz2', arguments=['-d', str(layout)]))
+        started.append(rviz(given['namespace'], given['image_topic']))
     return started
+
+
+def parameters(given: dict[str, str]) -> list[object]:
+    """Return the profile, the user's file over it, and single arguments over both."""
+    files = [str(existing('profile', profile_path(given['profile'])))]
+    if given['params_file']:
+        files.append(str(existing('params_file', Path(given['params_file']).expanduser())))
+    # As text: `[road, car]` and `3` would otherwise be read as YAML.
+    texts = {k: ParameterValue(given[k], value_type=str) for k in ('vocabulary', 'device')}
+    overrides: dict[str, object] = {k: v for k, v in texts.items() if given[k]}
+    return [*files, {**overrides, 'autostart': truth('autostart', given['autostart'])}]
+
+
+def rviz(namespace: str, image_topic: str) -> Node:
+    """Return RViz with the shipped layout, its topics moved to where the node's are."""
+    layout = resource_folder('config') / f'{NODE}.rviz'
+    prefix = f'/{namespace.strip("/")}'.rstrip('/')
+    camera = image_topic if image_topic.startswith('/') else f'{prefix}/{image_topic}'
+    moved = [(f'/{NODE}/{topic}', f'{prefix}/{NODE}/{topic}') for topic in SHOWN]
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        arguments=['-d', str(layout)],
+        remappings=[*moved, ('/image', camera)],
+    )
+
+
+def existing(name: str, path: Path) -> Path:
+    """Return the file; launch itself would go on without one that is missing."""
+    if not path.is_file():
+        raise FileNotFoundError(f'{name}: there is no file {path}')
+    return path
 
 
 def truth(name: str, text: str) -> bool:
@@ -71,7 +104,7 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()
             ),
-            SetEnvironmentVariable(DDS_PROFILE, os.environ.get(DDS_PROFILE, shared_memory)),
+            SetEnvironmentVariable(DDS_PROFILE, os.environ.get(DDS_PROFILE) or shared_memory),
             OpaqueFunction(function=nodes),
         ]
     )

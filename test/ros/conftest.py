@@ -28,6 +28,8 @@ def active_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodePro
     """Give the node in a process of its own, active, with a remapped input."""
     log = tmp_path_factory.mktemp('node') / 'log.txt'
     running = NodeProcess(log, '-r', 'image:=/cam/image_raw')
-    running.until_logged('waiting for images on /cam/image_raw')
-    yield running
-    running.close()
+    try:
+        running.until_logged('waiting for images on /cam/image_raw')
+        yield running
+    finally:
+        running.close()

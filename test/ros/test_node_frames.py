@@ -29,11 +29,11 @@ from semantic_fast_sam_ros.ros import node as node_module
 def running() -> Iterator[RunningNode]:
     """Give the node, active, for the module."""
     running = RunningNode()
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    try:
+        until(lambda: running.node._subscription is not None, 'the node is active')
+        yield running
+    finally:
+        running.close()
 
 
 pytestmark = pytest.mark.usefixtures('running')
