@@ -266,6 +266,10 @@ class OutputSettings:
     jpeg_quality: int = setting(
         85, 'quality of the compressed overlay', minimum=1, maximum=100, live=True
     )
+    packed_instances: bool = setting(
+        False,
+        'publish ~/packed_instances as well: 32SC1, mask id << 16 | class id, as Hydra takes it',
+    )
     diagnostics_period_s: float = setting(
         1.0, 'seconds between diagnostics', minimum=0.1, maximum=60.0
     )

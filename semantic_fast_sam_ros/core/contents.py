@@ -14,6 +14,8 @@ from semantic_fast_sam_ros.core.resize import resize_result
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
+PACKED_INSTANCES = 'packed_instances'
+MAX_PACKED_INSTANCE = 32767  # the sign of the 32 bits stays free
 JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'  # as image_transport writes it
 
 
@@ -21,7 +23,7 @@ JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'  # as image_transport writes it
 class Pixels:
     """Content of a sensor_msgs/Image."""
 
-    pixels: NDArray[Any]  # (H, W) or (H, W, C), uint8 or uint16
+    pixels: NDArray[Any]  # (H, W) or (H, W, C), uint8, uint16 or int32
     encoding: str
 
 
@@ -66,6 +68,7 @@ def frame_contents(
         'label_image': lambda: label_pixels(sized),
         'confidence': lambda: Pixels(sized.confidence, 'mono8'),
         'instances': lambda: Pixels(sized.instances, 'mono16'),
+        PACKED_INSTANCES: lambda: Pixels(pack_instances(sized), '32SC1'),
         'detections': lambda: detections(sized),
     }
     for topic, build in builders.items():
@@ -82,6 +85,13 @@ def frame_contents(
 def label_pixels(result: SegmentationResult) -> Pixels:
     """Return the label map as mono8, or mono16 where ids need it."""
     return Pixels(result.label_map, 'mono8' if result.label_map.dtype == np.uint8 else 'mono16')
+
+
+def pack_instances(result: SegmentationResult) -> NDArray[np.int32]:
+    """Return mask id and class id of each pixel in one number, (H, W): id << 16 | class."""
+    instances = result.instances.astype(np.int32)
+    instances[instances > MAX_PACKED_INSTANCE] = 0
+    return (instances << 16) | result.label_map.astype(np.int32)
 
 
 def detections(result: SegmentationResult) -> tuple[Detection, ...]:

@@ -10,7 +10,12 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.config import OutputSettings
-from semantic_fast_sam_ros.core.contents import OVERLAY, OVERLAY_JPEG, frame_contents
+from semantic_fast_sam_ros.core.contents import (
+    OVERLAY,
+    OVERLAY_JPEG,
+    PACKED_INSTANCES,
+    frame_contents,
+)
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
@@ -34,9 +39,10 @@ class Outputs:
         profile = qos.output_qos(settings.reliability, settings.depth)
         # Subscribers that cannot be served are reported by ros/connections.py.
         silent = PublisherEventCallbacks(use_default_callbacks=False)
+        topics = TOPICS | ({PACKED_INSTANCES: Image} if settings.packed_instances else {})
         self._publishers = {
             topic: node.create_publisher(kind, f'~/{topic}', profile, event_callbacks=silent)
-            for topic, kind in TOPICS.items()
+            for topic, kind in topics.items()
         }
         self._label_info = node.create_publisher(
             LabelInfo, '~/label_info', qos.latched_qos(), event_callbacks=silent
