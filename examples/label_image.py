@@ -1,0 +1,34 @@
+"""Label an image file without ROS: `python examples/label_image.py street.jpg labelled.png`."""
+
+import sys
+
+import cv2
+
+from semantic_fast_sam_ros import SemanticFastSam
+from semantic_fast_sam_ros.core import render
+
+
+def main(source: str, target: str) -> None:
+    """Print the classes by their share of the image; write the overlay."""
+    bgr = cv2.imread(source)
+    if bgr is None:
+        raise SystemExit(f'{source} is not a readable image')
+    image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+    segment = SemanticFastSam.from_profile('embedded')
+    result = segment(image)
+
+    for c in result.vocabulary.classes:
+        share = float((result.label_map == c.id).mean())
+        if share:
+            print(f'{c.name:<12} {100 * share:5.1f} %')
+    print(f'{len(result.mask_ids)} masks in {sum(result.stage_ms.values()):.0f} ms')
+
+    drawn = render.overlay(image, result, segment.config.output)
+    cv2.imwrite(target, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    main(*sys.argv[1:])
