@@ -97,7 +97,7 @@ def lovasz_softmax(probabilities: Tensor, target: Tensor) -> Tensor:
 
 
 def loss_of(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy plus Lovasz-Softmax on every fourth pixel of the logits' grid."""
+    """Class-weighted cross-entropy plus Lovasz-Softmax on every fourth pixel."""
     cross_entropy = functional.cross_entropy(logits, target, weights, ignore_index=IGNORE)
     coarse = logits[:, :, ::2, ::2].softmax(1).permute(0, 2, 3, 1).reshape(-1, len(CLASSES))
     coarse_target = target[:, ::2, ::2].reshape(-1)
@@ -210,7 +210,10 @@ def main() -> None:
 
     result = evaluate(average.module, validation)
     print(f'final, {step} steps: val mIoU {100 * result.mean():.2f}', flush=True)
-    print({name: round(100 * float(value), 1) for name, value in zip(CLASSES, result)}, flush=True)
+    print(
+        {name: round(100 * float(value), 1) for name, value in zip(CLASSES, result, strict=True)},
+        flush=True,
+    )
     average.module.half().save_pretrained(args.output)
     try:
         processor = AutoImageProcessor.from_pretrained(args.start)

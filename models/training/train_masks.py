@@ -9,7 +9,6 @@ The same command with `--resume` goes on after an interruption.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
 import cv2
@@ -52,6 +51,16 @@ def write_data_set(data: Path, target: Path) -> Path:
         f'path: {target.resolve()}\ntrain: train/images\nval: val/images\nnames: {{0: segment}}\n'
     )
     return description
+
+
+def write_released(checkpoint: Path, output: Path) -> None:
+    """Write a checkpoint's averaged weights as float16, without this machine's paths in it."""
+    content = torch.load(checkpoint, map_location='cpu', weights_only=False)  # our own file
+    network = (content.get('ema') or content['model']).half()
+    network.args = {'task': 'segment', 'imgsz': network.args['imgsz']}
+    for name in ('pt_path', 'yaml_file'):
+        network.__dict__.pop(name, None)
+    torch.save({'model': network, 'train_args': network.args}, output)
 
 
 def main() -> None:
@@ -106,7 +115,7 @@ def main() -> None:
         amp=False,
         single_cls=True,
     )
-    shutil.copy(last, args.output)
+    write_released(last, args.output)
 
 
 if __name__ == '__main__':
