@@ -10,6 +10,8 @@ import pytest
 
 import semantic_fast_sam_ros
 
+# Importing torch takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ('torch', 'ultralytics', 'transformers', 'cv2', 'rclpy', 'numpy')
 # Removing one of these breaks somebody's program.
@@ -54,7 +56,6 @@ def test_each_name_comes_from_core_and_its_documentation_renders(name):
     assert first_line in pydoc.plain(pydoc.render_doc(found))
 
 
-@pytest.mark.timeout(600)
 def test_the_example_labels_an_image_file(tmp_path):
     ultralytics = pytest.importorskip('ultralytics', reason='ultralytics is not installed')
     photo = Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg'

@@ -1,0 +1,73 @@
+"""The documentation site builds without a warning, and speaks of what there is."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from semantic_fast_sam_ros.__main__ import COMMANDS
+from semantic_fast_sam_ros.core import config as configuration
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / 'docs').rglob('*.md'))
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(name='site', scope='module')
+def _site(tmp_path_factory):
+    if importlib.util.find_spec('mkdocs') is None:
+        pytest.skip('mkdocs is missing (requirements/test.txt)')
+    folder = tmp_path_factory.mktemp('site')
+    command = [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--site-dir', str(folder)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr[-3000:]
+    assert 'WARNING' not in built.stderr
+    return folder
+
+
+def test_every_page_of_the_navigation_is_built(site):
+    for page in PAGES:
+        assert (site / page.relative_to(ROOT / 'docs').with_suffix('.html')).is_file(), page
+
+
+def test_the_reference_has_every_setting_profile_and_command(site):
+    settings = (site / 'reference' / 'settings.html').read_text()
+    assert all(f'<code>{s.name}</code>' in settings for s in configuration.settings())
+    profiles = (site / 'reference' / 'profiles.html').read_text()
+    assert all(f'id="{name}"' in profiles for name in configuration.profiles())
+    commands = (site / 'reference' / 'commands.html').read_text()
+    assert all(f'id="{name}"' in commands for name in COMMANDS)
+    assert 'id="semanticfastsamfrom_profile"' in (site / 'reference' / 'python.html').read_text()
+
+
+def test_the_pages_load_nothing_from_elsewhere(site):
+    asset = re.compile(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"')
+    for page in site.rglob('*.html'):
+        foreign = [url for url in asset.findall(page.read_text()) if 'canonical' not in url]
+        assert not foreign, f'{page.name}: {foreign}'
+
+
+def test_commands_in_the_pages_exist():
+    named = re.compile(r'semantic_fast_sam_ros ([a-z][a-z-]+)')
+    launched = re.compile(r'ros2 (?:launch|run) semantic_fast_sam_ros (\S+)')
+    for page in PAGES:
+        text = page.read_text(encoding='utf-8')
+        for target in launched.findall(text):
+            if target.endswith('.launch.py'):
+                assert (ROOT / 'launch' / target).is_file(), f'{page.name}: {target}'
+        plain = re.sub(r'ros2 \w+ semantic_fast_sam_ros', '', text)
+        for line in plain.splitlines():
+            if '-m semantic_fast_sam_ros' in line:
+                assert named.search(line) and named.search(line)[1] in COMMANDS, line
+
+
+def test_settings_in_the_pages_exist():
+    sections = {s.name.partition('.')[0] for s in configuration.settings() if '.' in s.name}
+    names = {s.name for s in configuration.settings()}
+    quoted = re.compile(r'`((?:%s)\.[a-z_]+)[:`]' % '|'.join(sorted(sections)))
+    found = {name for page in PAGES for name in quoted.findall(page.read_text(encoding='utf-8'))}
+    assert found, 'no setting is named at all'
+    assert found <= names | {'label_image.py'}, found - names
