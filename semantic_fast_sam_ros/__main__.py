@@ -20,6 +20,8 @@ COMMANDS = (
     'demo',
     'stream',
     'label-bag',
+    'label-images',
+    'record',
     'view',
     'export-nav2',
     'export-hydra',

@@ -13,8 +13,9 @@ from semantic_fast_sam_ros.core.errors import ConfigError
 NODE = '/semantic_fast_sam'
 LABEL_INFO = 'label_info'
 CHOICES = tuple(name for name in OUTPUT_TYPES if name != LABEL_INFO)
-# The raw overlay is as large as the camera's images; the JPEG shows the same.
-DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name != 'overlay')
+# The raw overlay is as large as the camera's images, and the JPEG shows the same; the node too
+# packs instances only when asked to.
+DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name not in ('overlay', 'packed_instances'))
 
 
 @dataclass(frozen=True)

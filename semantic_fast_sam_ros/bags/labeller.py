@@ -147,6 +147,10 @@ class BagLabeller:
                 return
         self.statistics.copied += 1
 
+    def announced_topics(self) -> set[str]:
+        """Return the topics whose label info has been written."""
+        return {self._topics[camera][LABEL_INFO].name for camera in self._announced}
+
     # Reading
 
     def _wanted(self, topic: Topic) -> bool:

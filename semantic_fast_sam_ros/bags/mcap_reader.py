@@ -74,11 +74,11 @@ class McapReader:
             for opcode, body, offset in mcap.records(self._chunk_data(chunk)):
                 if opcode == mcap.MESSAGE:
                     fields = Fields(body)
-                    channel, _, time_ns, _ = fields.unpack('HIQQ')
+                    channel, sequence, time_ns, _ = fields.unpack('HIQQ')
                     given += 1
                     if channel in channels:
                         data = bytes(fields.take(fields.left))
-                        yield offset, Message(self.topics[channel], time_ns, data)
+                        yield offset, Message(self.topics[channel], time_ns, data, sequence)
         except Damage as damage:
             counts = chunk.message_counts(self._index_bytes.get(chunk.offset, 0))
             lost = max(0, sum(counts.values()) - given) if counts else None

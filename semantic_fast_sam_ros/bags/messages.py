@@ -22,6 +22,7 @@ OUTPUT_TYPES = {
     'label_image': IMAGE,
     'confidence': IMAGE,
     'instances': IMAGE,
+    'packed_instances': IMAGE,
     'detections': DETECTIONS,
     'overlay': IMAGE,
     'overlay/compressed': COMPRESSED,
@@ -125,7 +126,7 @@ def output_message(content: Content, header: Any) -> Any:
 
 def label_info(vocabulary: Vocabulary, header: Any) -> Any:
     """Return the ids and names of a vocabulary; id 0, unlabelled, is not among them."""
-    classes = [make('vision_msgs/msg/VisionClass', c.id, c.name) for c in vocabulary.classes]
+    classes = [make('vision_msgs/msg/VisionClass', c.id, c.name) for c in vocabulary.published]
     return make(LABEL_INFO, header, classes, 0.0)
 
 

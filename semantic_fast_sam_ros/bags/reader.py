@@ -72,6 +72,16 @@ class BagReader:
                         yield from self._decompressed(message, file)
                     self._note(storage.losses)
 
+    def file_extents(self) -> list[tuple[int, int]]:
+        """Return first time and end of each file; nothing known: (0, 1)."""
+        extents = []
+        for file in self.files:
+            with self._storage(file) as storage:
+                first = storage.first_ns if storage is not None else None
+                last = storage.last_ns if storage is not None else None
+                extents.append((first or 0, (last or 0) + 1))
+        return extents
+
     def _note(self, losses: list[Loss]) -> None:
         """Add losses that are not known yet: a file is opened more than once."""
         self.losses += [loss for loss in losses if loss not in self.losses]

@@ -24,6 +24,7 @@ class Message(NamedTuple):
     topic: Topic
     time_ns: int  # when it was recorded
     data: bytes  # CDR
+    sequence: int = 0  # as the recorder counted; 0 where it did not
 
 
 @dataclass(frozen=True)

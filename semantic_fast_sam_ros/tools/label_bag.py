@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--outputs',
         default=','.join(DEFAULT_OUTPUTS),
-        help=f'what to write, by comma, of: {", ".join(CHOICES)} (default: all but overlay)',
+        help=f'what to write, by comma, of: {", ".join(CHOICES)} '
+        f'(default: {",".join(DEFAULT_OUTPUTS)})',
     )
     parser.add_argument('--topics', nargs='+', default=[], help='image topics (default: all)')
     parser.add_argument('--every', type=int, default=1, help='label each so-many-th image')
@@ -52,13 +53,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compression', choices=('zstd', 'lz4', 'none'), default='zstd')
     parser.add_argument('--resume', action='store_true', help='go on with a run that ended early')
     parser.add_argument('--quiet', action='store_true', help='no progress line')
+    _add_cluster_arguments(parser)
     add_pipeline_arguments(parser)
 
 
+def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('many workers (needs ray: requirements/cluster.txt)')
+    group.add_argument('--cluster', action='store_true', help='share the work out with Ray')
+    group.add_argument(
+        '--address', default='', help='Ray cluster to join (default: start one here)'
+    )
+    group.add_argument('--workers', type=int, default=0, help='pipelines (default: what fits)')
+    group.add_argument('--cpus', type=float, default=1.0, help='CPUs a worker (default: 1)')
+    group.add_argument('--gpus', type=float, default=0.0, help='GPUs a worker (default: 0)')
+    group.add_argument('--slice', type=float, default=60.0, help='seconds a task (default: 60)')
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Label one recording after the other; return the exit code."""
+    """Label one recording after the other, or many at once; return the exit code."""
     config, job = config_from(arguments), job_from(arguments)
     recordings = find_recordings(arguments.input, arguments.output)
+    if arguments.cluster:
+        return _run_cluster(arguments, config, job, recordings)
     loaded: list[SemanticFastSam] = []
 
     def load(settings: Config) -> SemanticFastSam:
@@ -77,6 +93,27 @@ def run(arguments: argparse.Namespace) -> int:
             if stop.is_set():
                 break
     return max(codes)
+
+
+def _run_cluster(
+    arguments: argparse.Namespace, config: Config, job: Job, recordings: list[tuple[Path, Path]]
+) -> int:
+    from semantic_fast_sam_ros.bags.cluster import Pool, label_on_cluster
+
+    pool = Pool(
+        address=arguments.address,
+        workers=arguments.workers,
+        cpus=arguments.cpus,
+        gpus=arguments.gpus,
+        slice_s=arguments.slice,
+    )
+    with stop_on_signals() as stop:
+        outcomes = label_on_cluster(
+            recordings, config, job, pool, stop, arguments.resume, not arguments.quiet
+        )
+    return max(
+        report(source, outcome) for (source, _), outcome in zip(recordings, outcomes, strict=True)
+    )
 
 
 def job_from(arguments: argparse.Namespace) -> Job:

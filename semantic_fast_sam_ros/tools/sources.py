@@ -1,12 +1,12 @@
 """Where images come from: folders, videos, webcams, rosbags, a photo under a virtual camera."""
 
-import contextlib
 import itertools
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 
+if TYPE_CHECKING:
+    from semantic_fast_sam_ros.bags.reader import BagReader
+
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
 BAG_SUFFIXES = ('.mcap', '.db3')
 VIRTUAL_CAMERA_PERIOD = 240  # frames after which the virtual camera is back where it was
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+MAXIMUM_PIXELS = 1 << 26
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 
 
@@ -26,7 +29,9 @@ class Frame:
     """An image, and when it was taken where the source knows."""
 
     image: Rgb
-    stamp_ns: int | None = None
+    stamp_ns: int | None = None  # of the header
+    time_ns: int | None = None  # when it was recorded
+    frame_id: str = ''
 
 
 def open_source(text: str, topic: str = '') -> Iterator[Frame]:
@@ -112,31 +117,26 @@ def _video_frames(capture: cv2.VideoCapture) -> Iterator[Frame]:
 
 
 def _bag(path: Path, topic: str) -> Iterator[Frame]:
-    from rosbags.highlevel import AnyReader, AnyReaderError
-    from rosbags.typesys import Stores, get_typestore
+    from semantic_fast_sam_ros.bags.job import choose_topics
+    from semantic_fast_sam_ros.bags.reader import BagReader
 
     folder = path if path.is_dir() or not (path.parent / 'metadata.yaml').exists() else path.parent
-    reader = AnyReader([folder], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-    try:
-        reader.open()
-    except (AnyReaderError, OSError, ValueError) as error:
-        raise ConfigError(f'{path} cannot be read as a rosbag2: {error}') from error
-    connections = [
-        c for c in reader.connections if c.msgtype in IMAGE_TYPES and topic in ('', c.topic)
-    ]
-    if not connections:
-        seen = sorted({c.topic for c in reader.connections})
-        raise ConfigError(f'{path} has no image topic {topic} (topics: {", ".join(seen)})')
-    first = [c for c in connections if c.topic == connections[0].topic]
-    return _bag_frames(reader, first)
+    reader = BagReader(folder)
+    return _bag_frames(reader, choose_topics(reader.topics, [topic] if topic else [])[0])
 
 
-def _bag_frames(reader: Any, connections: list[Any]) -> Iterator[Frame]:
-    from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
+def _bag_frames(reader: 'BagReader', camera: str) -> Iterator[Frame]:
+    from semantic_fast_sam_ros.bags.messages import camera_message, to_rgb
 
-    with contextlib.closing(reader):
-        for connection, _, raw in reader.messages(connections):
-            message = reader.deserialize(raw, connection.msgtype)
-            to_rgb = image_to_rgb if connection.msgtype == IMAGE_TYPES[0] else compressed_to_rgb
-            stamp = message.header.stamp
-            yield Frame(to_rgb(message, 1 << 26), stamp.sec * 10**9 + stamp.nanosec)
+    for recorded in reader.messages(lambda topic: topic.name == camera):
+        try:
+            message = camera_message(recorded)
+            image = to_rgb(message, MAXIMUM_PIXELS)
+        except FrameError as error:
+            print(f'{camera}: image left out: {error}', file=sys.stderr)
+            continue
+        stamp = message.header.stamp
+        stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        yield Frame(image, stamp_ns, recorded.time_ns, message.header.frame_id)
+    for loss in reader.losses:
+        print(f'not read: {loss}', file=sys.stderr)

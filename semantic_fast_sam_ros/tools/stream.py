@@ -1,6 +1,7 @@
 """Publish images from a folder, video, webcam or rosbag as a camera topic."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import signal
@@ -8,9 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
+
+DEFAULT_RATE_HZ = 10.0
+CLOCK_PERIOD_S = 0.01
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,50 +28,172 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: a street photo under a virtual camera)',
     )
     parser.add_argument('--topic', default='image', help='topic to publish on (default: image)')
-    parser.add_argument('--bag-topic', default='', help='image topic of a bag (default: its first)')
-    parser.add_argument('--rate', type=float, default=10.0, help='images a second (default: 10)')
+    parser.add_argument(
+        '--bag-topic', default='', help='image topic of a bag (default: its first)'
+    )
+    parser.add_argument(
+        '--rate',
+        default='',
+        help='images a second, or a factor of the recorded speed of a bag such as 0.5x '
+        '(default: 1x for a bag, 10 for the others)',
+    )
     parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument(
+        '--clock',
+        action='store_true',
+        help="publish /clock with a bag's time, for nodes with use_sim_time; "
+        "stamps and frame_ids are then the bag's",
+    )
+    parser.add_argument(
+        '--recorded-stamps',
+        action='store_true',
+        help='stamps and frame_ids of a bag as recorded (default: now, and --frame-id)',
+    )
     parser.add_argument('--frame-id', default='camera', help='frame_id of the headers')
     parser.add_argument(
         '--wait', action='store_true', help='publish nothing until somebody subscribes'
     )
-    parser.add_argument('--count-file', type=Path, help='write the number of images published here')
+    parser.add_argument(
+        '--count-file', type=Path, help='write the number of images published here'
+    )
 
 
 def run(arguments: argparse.Namespace, ros_arguments: list[str] | None = None) -> int:
     """Publish until the source ends or SIGINT or SIGTERM arrives."""
     import rclpy
-    from rclpy.node import Node
-    from rclpy.qos import QoSProfile
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
 
-    from semantic_fast_sam_ros.ros.conversions import array_to_image
-
-    if not arguments.rate > 0:
-        raise SemanticFastSamError(f'--rate must be positive, not {arguments.rate}')
+    rate_hz, factor = parse_rate(arguments.rate)
     rclpy.init(args=ros_arguments or [])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    node = Node('image_stream')
-    publisher = node.create_publisher(Image, arguments.topic, QoSProfile(depth=5))
-    count = 0
+    stream = Stream(arguments)
     try:
-        while arguments.wait and rclpy.ok() and publisher.get_subscription_count() == 0:
-            rclpy.spin_once(node, timeout_sec=0.05)
-        for frame in _paced(_frames(arguments), arguments.rate):
+        while arguments.wait and rclpy.ok() and not stream.heard():
+            rclpy.spin_once(stream.node, timeout_sec=0.05)
+        for frame in paced(_frames(arguments), rate_hz, factor, stream.tick):
             if not rclpy.ok():
                 break
-            header = Header(stamp=node.get_clock().now().to_msg(), frame_id=arguments.frame_id)
-            publisher.publish(array_to_image(frame.image, 'rgb8', header))
-            count += 1
+            stream.publish(frame)
     except (KeyboardInterrupt, SystemExit):
         pass
     finally:
         if arguments.count_file:
-            arguments.count_file.write_text(json.dumps(count))
-        node.destroy_node()
+            arguments.count_file.write_text(json.dumps(stream.count))
+        stream.close()
         rclpy.try_shutdown()
     return 0
+
+
+class Stream:
+    """The node that publishes."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        """Create the node and its publishers."""
+        from rclpy.node import Node
+        from rclpy.qos import QoSProfile
+        from rosgraph_msgs.msg import Clock
+        from sensor_msgs.msg import Image
+
+        self.count = 0
+        self.node = Node('image_stream')
+        self._publisher = self.node.create_publisher(Image, arguments.topic, QoSProfile(depth=5))
+        self._clock = self.node.create_publisher(Clock, '/clock', 1) if arguments.clock else None
+        self._recorded = arguments.recorded_stamps or arguments.clock
+        self._frame_id = arguments.frame_id
+
+    def heard(self) -> bool:
+        """Say whether somebody subscribes."""
+        return bool(self._publisher.get_subscription_count() > 0)
+
+    def tick(self, time_ns: int) -> None:
+        """Publish the time of the recording."""
+        if self._clock is not None:
+            from rosgraph_msgs.msg import Clock
+
+            self._clock.publish(Clock(clock=_time(time_ns)))
+
+    def publish(self, frame: Frame) -> None:
+        """Publish an image."""
+        from std_msgs.msg import Header
+
+        from semantic_fast_sam_ros.ros.conversions import array_to_image
+
+        if self._recorded and frame.stamp_ns is not None:
+            header = Header(stamp=_time(frame.stamp_ns), frame_id=frame.frame_id)
+        else:
+            header = Header(stamp=self.node.get_clock().now().to_msg(), frame_id=self._frame_id)
+        self._publisher.publish(array_to_image(frame.image, 'rgb8', header))
+        self.count += 1
+
+    def close(self) -> None:
+        """Leave the graph, once subscribers have what was published last."""
+        from rclpy.duration import Duration
+
+        with contextlib.suppress(Exception):  # already shut down by a signal
+            self._publisher.wait_for_all_acked(Duration(seconds=2))
+        self.node.destroy_node()
+
+
+def parse_rate(text: str) -> tuple[float | None, float]:
+    """Read --rate: images a second or None, and the factor of the recorded speed.
+
+    Raises:
+        ConfigError: it is neither a number nor a factor, or not positive.
+    """
+    try:
+        value = float(text.removesuffix('x')) if text else 1.0
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float('inf'):
+        raise ConfigError(f'--rate must be positive, such as 15 or 0.5x, not {text!r}')
+    if not text or text.endswith('x'):
+        return None, value
+    return value, 1.0
+
+
+def paced(
+    frames: Iterator[Frame], rate_hz: float | None, factor: float, tick: Any = None
+) -> Iterator[Frame]:
+    """Give out frames when they are due; one that comes late does not hurry the next.
+
+    Args:
+        frames: with record times where the source has them.
+        rate_hz: images a second; None: as recorded, times `factor`.
+        factor: of the recorded speed.
+        tick: called with the time of the recording, in nanoseconds, while it passes.
+    """
+    due: float | None = None
+    before: int | None = None
+    for frame in frames:
+        if due is not None:
+            step = 1 / (rate_hz or DEFAULT_RATE_HZ * factor)
+            if rate_hz is None and before is not None and frame.time_ns is not None:
+                # At the end of a loop time jumps back: the first frame comes at once.
+                step = max(0, frame.time_ns - before) / 1e9 / factor
+            due += step
+        due = max(due or 0.0, time.monotonic())
+        _wait(due, before, frame.time_ns, tick)
+        yield frame
+        before = frame.time_ns
+
+
+def _wait(due: float, before_ns: int | None, after_ns: int | None, tick: Any) -> None:
+    """Wait until a moment, while the clock of the recording goes from one time to the next."""
+    begun = time.monotonic()
+    while tick is not None and before_ns is not None and after_ns is not None:
+        now = time.monotonic()
+        if now >= due:
+            break
+        tick(before_ns + round((after_ns - before_ns) * (now - begun) / (due - begun)))
+        time.sleep(min(CLOCK_PERIOD_S, max(0.0, due - now)))
+    time.sleep(max(0.0, due - time.monotonic()))
+    if tick is not None and after_ns is not None:
+        tick(after_ns)
+
+
+def _time(time_ns: int) -> Any:
+    from builtin_interfaces.msg import Time
+
+    return Time(sec=time_ns // 10**9, nanosec=time_ns % 10**9)
 
 
 def _frames(arguments: argparse.Namespace) -> Iterator[Frame]:
@@ -75,17 +202,8 @@ def _frames(arguments: argparse.Namespace) -> Iterator[Frame]:
         yield from open_source(arguments.source, arguments.bag_topic)
 
 
-def _paced(frames: Iterator[Frame], rate: float) -> Iterator[Frame]:
-    """Give out frames at a rate; one that comes late does not hurry the next."""
-    due = time.monotonic()
-    for frame in frames:
-        time.sleep(max(0.0, due - time.monotonic()))
-        yield frame
-        due = max(due + 1 / rate, time.monotonic())
-
-
 def main_ros() -> int:
-    """Run as a ROS executable: `ros2 run semantic_fast_sam_ros image_stream SOURCE --ros-args ...`."""
+    """Run as a ROS executable: `ros2 run semantic_fast_sam_ros image_stream SOURCE ...`."""
     from rclpy.utilities import remove_ros_args
 
     parser = argparse.ArgumentParser(prog='image_stream', description=__doc__)

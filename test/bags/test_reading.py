@@ -1,6 +1,5 @@
 """Recordings of every storage and compression are read as the rosbags library reads them."""
 
-
 import pytest
 import yaml
 from rosbags.rosbag2 import Reader

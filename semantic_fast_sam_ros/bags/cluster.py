@@ -1,0 +1,348 @@
+"""Label recordings with many workers on Ray, to the same bytes as one process writes.
+
+The work is cut by file and by time. A worker writes the labels of its part into a recording of
+its own; whoever dies, finished parts stay. In the end the parts are joined in order. Workers on
+other machines need the recordings and the output under the same paths (a shared file system).
+"""
+
+import importlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from semantic_fast_sam_ros.bags import provenance, summary
+from semantic_fast_sam_ros.bags.job import Job, OutputTopics, choose_topics, output_topics
+from semantic_fast_sam_ros.bags.labeller import BagLabeller, Part
+from semantic_fast_sam_ros.bags.progress import Progress
+from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
+from semantic_fast_sam_ros.bags.run import Outcome, Pipeline, open_writer, prepare_folder
+from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.types import Loss
+from semantic_fast_sam_ros.bags.writer import BagWriter, write_whole
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.resources import PACKAGE
+
+PARTS, DONE = '.parts', 'done.json'
+ATTEMPTS = 4  # of a part, before the job gives up
+POLL_S = 0.5
+LOADER = f'{PACKAGE}.bags.cluster:load_pipeline'
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many workers with what, and how fine the work is cut."""
+
+    address: str = ''  # of a Ray cluster; empty: start one on this machine
+    workers: int = 0  # 0: as many as the cluster's CPUs or GPUs allow
+    cpus: float = 1.0  # of each worker
+    gpus: float = 0.0
+    slice_s: float = 60.0
+    loader: str = LOADER  # module:function that a worker loads its pipeline with
+
+    def __post_init__(self) -> None:
+        if self.slice_s <= 0 or self.cpus < 0 or self.gpus < 0 or self.workers < 0:
+            raise ConfigError('--slice must be positive; --workers, --cpus, --gpus not negative')
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of a recording for one worker."""
+
+    source: Path
+    folder: Path  # of the part's labels
+    cameras: tuple[str, ...]
+    part: Part
+    job: Job
+
+
+@dataclass
+class Recording:
+    """A recording with its tasks, in order."""
+
+    source: Path
+    folder: Path
+    run: dict[str, Any]
+    cameras: list[str]
+    tasks: list[Task] = field(default_factory=list)
+    finished: bool = False  # by an earlier run
+
+
+def label_on_cluster(
+    recordings: list[tuple[Path, Path]],
+    config: Config,
+    job: Job,
+    pool: Pool,
+    stop: threading.Event,
+    resume: bool = False,
+    progress: bool = True,
+) -> list[Outcome]:
+    """Label recordings into new ones; outcomes in their order.
+
+    Raises:
+        ConfigError: ray is missing, a recording, an output or an option is wrong.
+        SemanticFastSamError: a part failed again and again.
+    """
+    plans = [plan(source, folder, config, job, pool, resume) for source, folder in recordings]
+    tasks = [task for recording in plans for task in recording.tasks]
+    started = time.monotonic()
+    waiting = [task for task in tasks if not (task.folder / DONE).is_file()]
+    line = Progress('cluster') if progress else None
+
+    def show(left: int) -> None:
+        if line is not None:
+            line.show(len(tasks) - left, 1 - left / max(1, len(tasks)))
+
+    if waiting:
+        _run_tasks(waiting, config, pool, stop, show)
+    vocabulary = None
+    outcomes = []
+    for recording in plans:
+        outcome = Outcome(recording.folder, already_complete=recording.finished)
+        outcome.seconds = time.monotonic() - started
+        outcome.interrupted = stop.is_set()
+        if not recording.finished and not stop.is_set():
+            vocabulary = vocabulary or _load(pool.loader)(config).vocabulary
+            _join(recording, config, job, outcome)
+            outcome.seconds = time.monotonic() - started
+            summary.write(outcome, recording.run, vocabulary)
+            if outcome.complete:
+                shutil.rmtree(recording.folder / PARTS)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def plan(
+    source: Path, folder: Path, config: Config, job: Job, pool: Pool, resume: bool
+) -> Recording:
+    """Cut a recording into tasks by file and time."""
+    reader = BagReader(source)
+    cameras = choose_topics(reader.topics, job.topics)
+    run = provenance.describe(source, cameras, job, config)
+    recording = Recording(source, folder, run, cameras)
+    if prepare_folder(folder, run, resume) and summary.is_complete(folder):
+        recording.finished = True
+        return recording
+    (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    provenance.write(folder, run)
+    first, last = job.window_ns(reader.start_ns)
+    width = round(pool.slice_s * 1e9)
+    for number, extent in enumerate(reader.file_extents()):
+        begin, end = max(first, extent[0]), min(last, extent[1])
+        begins = list(range(begin, end, width))
+        for start in begins:
+            # No frame may fall between two parts, and none before or after what a file says.
+            low = None if start == begin else start
+            high = None if start == begins[-1] else start + width
+            place = folder / PARTS / f'{len(recording.tasks):06d}_{start}_{width}'
+            part = Part(number, low, high)
+            recording.tasks.append(Task(source, place, tuple(cameras), part, job))
+    return recording
+
+
+def load_pipeline(config: Config) -> Pipeline:
+    """Load the real pipeline, warm."""
+    from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+
+    pipeline = SemanticFastSam(config)
+    pipeline.warm_up()
+    return pipeline
+
+
+class Worker:
+    """Labels parts, one after the other, with models that stay loaded. Runs as a Ray actor."""
+
+    def __init__(self, config: Config, loader: str) -> None:
+        """Load the models."""
+        self._config = config
+        self._pipeline = _load(loader)(config)
+
+    def label(self, task: Task) -> str:
+        """Label a part and write what is to be known of it; return an error's text or ''."""
+        try:
+            _label_part(task, self._config, self._pipeline)
+        except (SemanticFastSamError, OSError) as error:
+            return f'{type(error).__name__}: {error}'
+        return ''
+
+
+def _label_part(task: Task, config: Config, pipeline: Pipeline) -> None:
+    # Another worker may have begun it and died; or be slow and still at it.
+    folder = task.folder.with_name(f'{task.folder.name}.{os.getpid()}.{time.time_ns()}')
+    reader, statistics = BagReader(task.source), Statistics()
+    cameras = list(task.cameras)
+    topics = output_topics(cameras, task.job, config.output)
+    labeller = BagLabeller(reader, cameras, topics, task.job, config, statistics)
+    writer = BagWriter(folder, 'mcap', task.job.compression)
+    try:
+        labeller.run(pipeline, writer, threading.Event(), part=task.part)
+    finally:
+        writer.close()
+    told = {
+        'read': labeller.read_count,
+        'refused': statistics.refused,
+        'refusals': statistics.refusals,
+        'masks': statistics.masks,
+        'timed_frames': statistics.timed_frames,
+        'stage_ms': statistics.stage_ms,
+        'losses': [[loss.file, loss.reason, loss.messages] for loss in reader.losses],
+    }
+    write_whole(folder / DONE, json.dumps(told))
+    try:
+        folder.rename(task.folder)
+    except OSError:
+        if not (task.folder / DONE).is_file():
+            raise
+        shutil.rmtree(folder, ignore_errors=True)  # somebody else was quicker
+
+
+def _run_tasks(
+    tasks: list[Task],
+    config: Config,
+    pool: Pool,
+    stop: threading.Event,
+    show: Callable[[int], None],
+) -> None:
+    """Give tasks to workers until all are done; a task whose worker dies goes to another."""
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            '--cluster needs ray: pip install -r requirements/cluster.txt'
+        ) from error
+    started_here = not ray.is_initialized()
+    if started_here:
+        ray.init(
+            address=pool.address or None,
+            runtime_env={'env_vars': {'PYTHONPATH': _python_path()}},
+            log_to_driver=False,
+            logging_level='warning',
+            include_dashboard=False if not pool.address else None,
+        )
+    try:
+        _Schedule(ray, config, pool, len(tasks)).run(tasks, stop, show)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+class _Schedule:
+    """The pool of Ray actors and what each is at."""
+
+    def __init__(self, ray: Any, config: Config, pool: Pool, tasks: int) -> None:
+        self._ray = ray
+        options = {'num_cpus': pool.cpus, 'num_gpus': pool.gpus, 'max_restarts': 0}
+        self._actor = ray.remote(Worker).options(**options)
+        self._arguments = (config, pool.loader)
+        self._count = min(tasks, pool.workers or self._fitting(pool))
+        self._attempts: dict[Task, int] = {}
+        self._reasons: dict[Task, str] = {}
+
+    def run(self, tasks: list[Task], stop: threading.Event, show: Callable[[int], None]) -> None:
+        """Work until the tasks are done or `stop` is set."""
+        waiting = deque(tasks)
+        idle = [self._actor.remote(*self._arguments) for _ in range(self._count)]
+        running: dict[Any, tuple[Any, Task]] = {}
+        while (waiting or running) and not stop.is_set():
+            while waiting and idle:
+                actor, task = idle.pop(), waiting.popleft()
+                running[actor.label.remote(task)] = (actor, task)
+            ready, _ = self._ray.wait(list(running), num_returns=1, timeout=POLL_S)
+            for reference in ready:
+                actor, task = running.pop(reference)
+                reason, alive = self._result(reference)
+                idle.append(actor if alive else self._actor.remote(*self._arguments))
+                if reason:
+                    self._again(task, reason)
+                    waiting.append(task)
+            show(len(waiting) + len(running))
+
+    def _fitting(self, pool: Pool) -> int:
+        there = self._ray.cluster_resources()
+        if pool.gpus:
+            return max(1, int(there.get('GPU', 0) / pool.gpus))
+        return max(1, int(there.get('CPU', 1) / max(pool.cpus, 0.01)))
+
+    def _result(self, reference: Any) -> tuple[str, bool]:
+        """Return why a task failed, or '', and whether its worker lives."""
+        try:
+            return str(self._ray.get(reference)), True
+        except self._ray.exceptions.RayActorError as error:
+            cause = str(error).strip().splitlines()
+            return f'a worker died: {cause[0] if cause else error!r}', False
+        except self._ray.exceptions.RayError as error:
+            return str(error).strip().splitlines()[-1], True
+
+    def _again(self, task: Task, reason: str) -> None:
+        self._attempts[task] = self._attempts.get(task, 0) + 1
+        if self._attempts[task] >= ATTEMPTS:
+            raise SemanticFastSamError(
+                f'{task.source}, part {task.folder.name}: failed {ATTEMPTS} times, at last: '
+                f'{reason}; what is finished stays, --resume goes on'
+            )
+
+
+def _join(recording: Recording, config: Config, job: Job, outcome: Outcome) -> None:
+    """Write the parts into one recording, in order, as one process would have."""
+    topics: OutputTopics = output_topics(recording.cameras, job, config.output)
+    reader = BagReader(recording.source)
+    statistics = outcome.statistics
+    labeller = BagLabeller(reader, recording.cameras, topics, job, config, statistics)
+    infos = {outputs['label_info'].name for outputs in topics.values()}
+    for old in recording.folder.glob('*_0.*'):
+        old.unlink()
+    writer = open_writer(recording.folder, job, recording.run)
+    before = 0
+    try:
+        for task in recording.tasks:
+            told = json.loads((task.folder / DONE).read_text(encoding='utf-8'))
+            _add(statistics, told, outcome)
+            last = None
+            for message in BagReader(task.folder).messages(all_topics):
+                name = message.topic.name
+                if name in infos and name in labeller.announced_topics():
+                    continue  # each part begins with it
+                if last is not None and message.sequence != last:
+                    writer.end_of_frame()
+                last = message.sequence
+                writer.write(message, before + message.sequence)
+                labeller.replay(message)
+            writer.end_of_frame()
+            before += told['read']
+    except OSError as error:
+        outcome.problem = f'cannot write: {error}'
+    try:
+        writer.close()
+    except OSError as error:
+        outcome.problem = outcome.problem or f'cannot write: {error}'
+
+
+def _add(statistics: Statistics, told: dict[str, Any], outcome: Outcome) -> None:
+    for topic, count in told['refused'].items():
+        statistics.refused[topic] = statistics.refused.get(topic, 0) + count
+        statistics.refusals.setdefault(topic, told['refusals'][topic])
+    for stage, total in told['stage_ms'].items():
+        statistics.stage_ms[stage] = statistics.stage_ms.get(stage, 0.0) + total
+    statistics.masks += told['masks']
+    statistics.timed_frames += told['timed_frames']
+    losses = [Loss(*values) for values in told['losses']]
+    outcome.losses += [loss for loss in losses if loss not in outcome.losses]
+
+
+def _load(loader: str) -> Callable[[Config], Pipeline]:
+    module, _, function = loader.partition(':')
+    loaded: Callable[[Config], Pipeline] = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+def _python_path() -> str:
+    """Return where workers find this package, before what they have anyway."""
+    here = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, [here, os.environ.get('PYTHONPATH', '')]))

@@ -1,0 +1,249 @@
+"""Label folders of images and videos into PNG and JSON files, one set a frame."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.bags import summary
+from semantic_fast_sam_ros.bags.progress import Progress
+from semantic_fast_sam_ros.bags.run import Outcome, Pipeline
+from semantic_fast_sam_ros.bags.stages import Stages
+from semantic_fast_sam_ros.bags.types import Loss
+from semantic_fast_sam_ros.bags.writer import write_whole
+from semantic_fast_sam_ros.core import contents, render
+from semantic_fast_sam_ros.core.config import Config, parse_size
+from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.resize import resize_result
+from semantic_fast_sam_ros.core.types import SegmentationResult
+
+KINDS = ('labels', 'confidence', 'instances', 'colour', 'overlay', 'json')
+DEFAULT_KINDS = ('labels', 'colour', 'overlay', 'json')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
+Rgb = NDArray[np.uint8]
+
+
+@dataclass
+class Picture:
+    """A frame on its way: its name below the output folders, its time, its pixels."""
+
+    name: str
+    group: str  # the folder or video that it is from
+    time_ns: int
+    image: Rgb | None
+    refusal: str = ''
+    result: SegmentationResult | None = None
+
+
+def label_pictures(
+    source: Path,
+    folder: Path,
+    config: Config,
+    kinds: tuple[str, ...],
+    load: Callable[[Config], Pipeline],
+    stop: threading.Event,
+    run: dict[str, Any],
+    every: int = 1,
+    resume: bool = False,
+    progress: bool = True,
+) -> Outcome:
+    """Label an image, a folder of images and videos, or a video.
+
+    Args:
+        source: what to label; folders are walked through with all below them.
+        folder: gets a folder for each kind, with the source's own folders below.
+        config: settings of the pipeline and the overlay.
+        kinds: of KINDS.
+        load: loads the pipeline.
+        stop: ends the run after the frames under way.
+        run: what the labels depend on, for the summary.
+        every: label each so-many-th frame of a video, or image.
+        resume: leave out frames that have their files already.
+        progress: show a progress line.
+
+    Raises:
+        ConfigError: there is nothing to label, or an unknown kind.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f'unknown output {kind!r} (known: {", ".join(KINDS)})')
+    files = find_files(source)
+    outcome = Outcome(folder)
+    pipeline = load(config)
+    line = Progress(source.name) if progress else None
+    done = {'files': 0}
+
+    def pictures() -> Iterator[Picture]:
+        seen = 0
+        for file in files:
+            for picture in read_file(file, source, outcome.losses):
+                seen += 1
+                if (seen - 1) % every == 0 and not (resume and has_files(folder, picture, kinds)):
+                    yield picture
+            done['files'] += 1
+
+    def work(picture: Picture) -> Picture:
+        if picture.image is not None:
+            picture.result = pipeline(picture.image)
+        return picture
+
+    def write(picture: Picture) -> None:
+        if picture.image is None or picture.result is None:
+            outcome.statistics.refuse(picture.group, picture.refusal)
+            return
+        write_picture(folder, picture.name, picture.image, picture.result, config, kinds)
+        statistics = outcome.statistics
+        statistics.add_labels(picture.group, picture.time_ns, picture.result.label_map)
+        statistics.add_timing(picture.result.stage_ms, len(picture.result.mask_ids))
+        if statistics.samples.due():
+            drawn = render.overlay(picture.image, picture.result, config.output)
+            statistics.samples.add(picture.time_ns, picture.name, drawn)
+        if line is not None:
+            line.show(statistics.frame_count, done['files'] / len(files))
+
+    started = time.monotonic()
+    try:
+        Stages(pictures(), work, write, stop).run()
+    except OSError as error:
+        outcome.problem = f'cannot write: {error}'
+    outcome.seconds = time.monotonic() - started
+    outcome.interrupted = stop.is_set()
+    folder.mkdir(parents=True, exist_ok=True)
+    summary.write(outcome, run, pipeline.vocabulary)
+    return outcome
+
+
+def find_files(source: Path) -> list[Path]:
+    """Return the image and video files of a source, sorted by path.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not source.exists():
+        raise ConfigError(f'there is no {source}')
+    if source.is_file():
+        return [source]
+    known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    files = sorted(p for p in source.rglob('*') if p.suffix.lower() in known and p.is_file())
+    if not files:
+        raise ConfigError(f'{source} holds no images or videos ({", ".join(known)})')
+    return files
+
+
+def read_file(file: Path, source: Path, losses: list[Loss]) -> Iterator[Picture]:
+    """Give the image of a file, or the frames of a video; damage becomes a refusal or a loss."""
+    name = file.name if source.is_file() else str(file.relative_to(source))
+    group = str(Path(name).parent)
+    if file.suffix.lower() in VIDEO_SUFFIXES:
+        yield from _video(file, str(Path(name).with_suffix('')), losses)
+        return
+    decoded = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    name = str(Path(name).with_suffix(''))
+    if decoded is None:
+        yield Picture(name, group, 0, None, str(FrameError(f'{file} is not a readable image')))
+    else:
+        yield Picture(name, group, 0, cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
+
+
+def _video(file: Path, name: str, losses: list[Loss]) -> Iterator[Picture]:
+    capture = cv2.VideoCapture(str(file))
+    expected = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+    count = 0
+    try:
+        while capture.isOpened():
+            good, frame = capture.read()
+            if not good:
+                break
+            image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            yield Picture(f'{name}/{count:06d}', name, round(count / rate * 1e9), image)
+            count += 1
+    finally:
+        capture.release()
+    if count == 0 or count < expected - 1:  # many containers promise one frame too many
+        losses.append(Loss(file.name, f'the video ends after {count} frames', expected - count))
+
+
+def has_files(folder: Path, picture: Picture, kinds: tuple[str, ...]) -> bool:
+    """Say whether all files of a frame are there."""
+    return all(_path(folder, kind, picture.name).is_file() for kind in kinds)
+
+
+def write_picture(
+    folder: Path,
+    name: str,
+    image: Rgb,
+    result: SegmentationResult,
+    config: Config,
+    kinds: tuple[str, ...],
+) -> None:
+    """Write the files of a frame; raises OSError if the disk is full."""
+    height, width = parse_size(config.output.size) or result.label_map.shape
+    sized = resize_result(result, (height, width))
+    if 'labels' in kinds:
+        _write_png(_path(folder, 'labels', name), sized.label_map)
+    if 'confidence' in kinds:
+        _write_png(_path(folder, 'confidence', name), sized.confidence)
+    if 'instances' in kinds:
+        _write_png(_path(folder, 'instances', name), sized.instances)
+    if 'colour' in kinds:
+        _write_png(_path(folder, 'colour', name), render.colour_labels(sized)[..., ::-1])
+    if 'overlay' in kinds:
+        fitted = render.fit(image, sized.label_map.shape)
+        drawn = contents.jpeg(
+            render.overlay(fitted, sized, config.output), config.output.jpeg_quality
+        )
+        _write_bytes(_path(folder, 'overlay', name), drawn.data.tobytes())
+    if 'json' in kinds:
+        path = _path(folder, 'json', name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(description(sized), indent=1))
+
+
+def description(result: SegmentationResult) -> dict[str, Any]:
+    """Return classes, shares of the image, and masks with their ranked names."""
+    counts = np.bincount(result.label_map.ravel(), minlength=result.vocabulary.max_id + 1)
+    return {
+        'size': [int(v) for v in result.label_map.shape[::-1]],
+        'classes': [
+            {'id': c.id, 'name': c.name, 'share': round(counts[c.id] / counts.sum(), 6)}
+            for c in result.vocabulary.classes
+        ],
+        'masks': [
+            {
+                'id': int(item.id),
+                'centre': list(item.centre),
+                'size': list(item.size),
+                'names': [{'name': name, 'score': round(s, 6)} for name, s in item.hypotheses],
+            }
+            for item in contents.detections(result)
+        ],
+    }
+
+
+def _path(folder: Path, kind: str, name: str) -> Path:
+    suffix = {'overlay': '.jpg', 'json': '.json'}.get(kind, '.png')
+    return folder / kind / f'{name}{suffix}'
+
+
+def _write_png(path: Path, pixels: NDArray[Any]) -> None:
+    _write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.part')
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,105 @@
+"""Folders and videos are labelled frame by frame into files that hold the pipeline's labels."""
+
+import json
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
+from semantic_fast_sam_ros.core.errors import ConfigError
+
+from .fakes import Brightness, settings
+from .recordings import picture
+
+RUN = {'input': 'pictures', 'models': {}, 'settings': {}}
+
+
+def _label(source, folder, kinds=DEFAULT_KINDS, pipeline=None, stop=None, **options):
+    return label_pictures(
+        source,
+        folder,
+        settings(folder.parent),
+        kinds,
+        lambda config: pipeline or Brightness(),
+        stop or threading.Event(),
+        RUN,
+        progress=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Return a folder with images in two folders."""
+    for index in range(6):
+        path = tmp_path / 'pictures' / ('a' if index < 3 else 'b') / f'{index}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), picture(index)[..., ::-1])
+    return tmp_path / 'pictures'
+
+
+def test_folder_is_labelled_with_its_structure(pictures, tmp_path):
+    outcome = _label(pictures, tmp_path / 'out', KINDS)
+    assert outcome.complete and outcome.statistics.frames == {'a': 3, 'b': 3}
+    pipeline = Brightness()
+    for index in range(6):
+        name = f'{"a" if index < 3 else "b"}/{index}'
+        result = pipeline(picture(index))
+        for kind, expected in (
+            ('labels', result.label_map),
+            ('confidence', result.confidence),
+            ('instances', result.instances),
+        ):
+            found = cv2.imread(str(tmp_path / 'out' / kind / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+            assert found.dtype == expected.dtype and np.array_equal(found, expected)
+        colour = cv2.imread(str(tmp_path / 'out' / 'colour' / f'{name}.png'))[..., ::-1]
+        assert np.array_equal(colour, result.vocabulary.palette()[result.label_map])
+        assert cv2.imread(str(tmp_path / 'out' / 'overlay' / f'{name}.jpg')).shape == (36, 48, 3)
+        content = json.loads((tmp_path / 'out' / 'json' / f'{name}.json').read_text())
+        assert content['size'] == [48, 36]
+        assert abs(sum(c['share'] for c in content['classes']) - 1) < 1e-4
+        assert [n['name'] for n in content['masks'][0]['names']] == ['dark', 'grey']
+
+
+def test_video_frames_are_numbered_files(tmp_path):
+    path = tmp_path / 'drive.avi'
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (48, 36))
+    if not video.isOpened():
+        pytest.skip('this OpenCV writes no MJPG video')
+    for index in range(7):
+        video.write(picture(index)[..., ::-1].copy())
+    video.release()
+    outcome = _label(path, tmp_path / 'out', every=3)
+    assert sorted(p.stem for p in (tmp_path / 'out' / 'labels').rglob('*.png')) == [
+        '000000',
+        '000003',
+        '000006',
+    ]
+    assert outcome.losses == []
+
+
+def test_damaged_image_is_refused_and_the_rest_labelled(pictures, tmp_path):
+    (pictures / 'a' / '1.png').write_bytes(b'broken')
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frame_count == 5
+    assert '1.png is not a readable image' in outcome.statistics.refusals['a']
+
+
+def test_interrupted_run_resumes_with_the_missing_frames(pictures, tmp_path):
+    stop = threading.Event()
+    _label(
+        pictures, tmp_path / 'out', pipeline=Brightness(lambda n: n == 2 and stop.set()), stop=stop
+    )
+    pipeline = Brightness()
+    outcome = _label(pictures, tmp_path / 'out', pipeline=pipeline, resume=True)
+    assert outcome.complete and pipeline.count == 4
+    assert len(list((tmp_path / 'out' / 'labels').rglob('*.png'))) == 6
+
+
+def test_nothing_to_label_is_a_configuration_error(tmp_path):
+    with pytest.raises(ConfigError, match='no images or videos'):
+        _label(tmp_path, tmp_path / 'out')
+    with pytest.raises(ConfigError, match='unknown output'):
+        _label(tmp_path, tmp_path / 'out', ('label',))
