@@ -37,23 +37,23 @@ def nodes(context: LaunchContext) -> list[Action]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     if given['log_level'].lower() not in LOG_LEVELS:
         raise ValueError(f'log_level must be one of {LOG_LEVELS}, not {given["log_level"]!r}')
-    started: list[Action] = [
-        Node(
-            package=PACKAGE,
-            executable='semantic_fast_sam_node',
-            namespace=given['namespace'],
-            parameters=parameters(given),
-            remappings=[('image', given['image_topic'])],
-            arguments=['--ros-args', '--log-level', given['log_level']],
-            respawn=truth('respawn', given['respawn']),
-            respawn_delay=2.0,
-            output='screen',
-            emulate_tty=True,
-        )
-    ]
-    if truth('rviz', given['rviz']):
-        started.append(rviz(given['namespace'], given['image_topic']))
-    return started
+    node = Node(
+        package=PACKAGE,
+        executable='semantic_fast_sam_node',
+        namespace=given['namespace'],
+        parameters=parameters(given),
+        remappings=[('image', given['image_topic'])],
+        arguments=['--ros-args', '--log-level', given['log_level']],
+        respawn=truth('respawn', given['respawn']),
+        respawn_delay=2.0,
+        output='screen',
+        emulate_tty=True,
+    )
+    # RViz first: where it is not installed, launch ends and would leave the node running.
+    viewers = (
+        [rviz(given['namespace'], given['image_topic'])] if truth('rviz', given['rviz']) else []
+    )
+    return [*viewers, node]
 
 
 def parameters(given: dict[str, str]) -> list[object]:

@@ -8,12 +8,11 @@ pytest.importorskip('launch_testing', reason='launch_testing is missing: source 
 
 import launch_testing.actions
 import launch_testing.asserts
+from harness import LATCHED, Diagnosis, Peer, photo_message, until
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launched import launch_file, parameter_file
-
-from harness import LATCHED, Diagnosis, Peer, photo_message, until
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 

@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip('launch_testing', reason='launch_testing is missing: source a ROS 2')
 
 import launch_testing.actions
+from harness import NAME, Peer, photo_message, until
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launched import launch_file, parameter_file
-
-from harness import NAME, Peer, photo_message, until
 from sensor_msgs.msg import Image
 
 FILE = launch_file('semantic_fast_sam.launch.py')

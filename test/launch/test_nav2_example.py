@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytest.importorskip('launch', reason='launch is not installed: run scripts/setup')
+pytest.importorskip('launch.actions', reason='launch is not installed: source a ROS installation')
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -171,9 +171,15 @@ class Peer:
         return int(self.call(GetState, f'{node}/get_state', GetState.Request()).current_state.id)
 
     def wait_active(self, node: str = NAME) -> None:
-        """Wait until the node is active."""
-        wanted = State.PRIMARY_STATE_ACTIVE
-        until(lambda: self.state(node) == wanted, f'{node} is active')
+        """Wait until the node is active; while it loads models it answers nobody."""
+        deadline = time.monotonic() + 3 * TIMEOUT_S
+        while True:
+            try:
+                until(lambda: self.state(node) == State.PRIMARY_STATE_ACTIVE, f'{node} active')
+                return
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
 
     def set(self, name: str, value: object, node: str = NAME) -> SetParametersResult:
         """Set a parameter over the service."""

@@ -1,0 +1,173 @@
+"""New names while the node runs: answered, announced first, never under another name's id."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import LATCHED, RELIABLE, Peer, RunningNode, photo_message, until
+
+pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
+
+import numpy as np
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image
+from tiny_clip import write_clip
+from vision_msgs.msg import LabelInfo
+
+FIRST = 'road, car | vehicle, tree'
+
+
+@pytest.fixture(scope='module')
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """Give the node with a tiny CLIP model, active, for the module."""
+    model = write_clip(tmp_path_factory.mktemp('models') / 'clip')
+    running = RunningNode(
+        labeller='clip', clip__model=str(model), vocabulary=FIRST, masks__confidence=0.02
+    )
+    peer = Peer('waiting')
+    peer.wait_active()
+    peer.close()
+    yield running
+    running.close()
+
+
+class Watcher:
+    """What arrives on the label topics, in order of arrival."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.arrived: list[Any] = []
+        self._peer = peer
+        self._number = 0
+        for kind, topic, profile in (
+            (LabelInfo, 'label_info', LATCHED),
+            (Image, 'label_image', RELIABLE),
+        ):
+            peer.node.create_subscription(
+                kind, f'/semantic_fast_sam/{topic}', self.arrived.append, profile
+            )
+        self._camera: Publisher = peer.camera()
+        until(lambda: self._camera.get_subscription_count(), 'the node listens')
+        until(self._infos, 'the latched label info')
+
+    @property
+    def images(self) -> list[Image]:
+        """The label images so far."""
+        return [m for m in self.arrived if isinstance(m, Image)]
+
+    def shoot(self) -> Image:
+        """Send one image; return its labels."""
+        self._number += 1
+        message = photo_message(self._number)
+
+        def answer() -> Image | None:
+            return next((m for m in self.images if m.header == message.header), None)
+
+        return self._peer.feed(self._camera, message, answer)
+
+    def names(self) -> dict[int, str]:
+        """Return the newest names by id."""
+        return {c.class_id: c.class_name for c in self._infos()[-1].class_map}
+
+    def _infos(self) -> list[LabelInfo]:
+        return [m for m in self.arrived if isinstance(m, LabelInfo)]
+
+
+def ids_of(image: Image) -> set[int]:
+    """Return the ids in a label image, without 0."""
+    return set(np.unique(np.asarray(image.data)).tolist()) - {0}
+
+
+def test_names_change_within_two_images_and_are_announced_before(
+    running: RunningNode, peer: Peer
+) -> None:
+    watcher = Watcher(peer)
+    assert peer.set('vocabulary', FIRST).successful
+    assert until(lambda: ids_of(watcher.shoot()), 'the first names label something') <= {1, 2, 3}
+    before = len(watcher.images)
+    answer = peer.set('vocabulary', 'dog, car, lamp')
+    assert answer.successful, answer.reason
+    watcher.shoot()
+    watcher.shoot()
+    after = watcher.images[before:]
+    assert ids_of(after[-1]) <= {2, 4, 5} and ids_of(after[-1])
+    changed = next(m for m in after if ids_of(m) & {4, 5} or ids_of(m) <= {2})
+    assert watcher.names() == {4: 'dog', 2: 'car', 5: 'lamp'}
+    info = [m for m in watcher.arrived if isinstance(m, LabelInfo)][-1]
+    assert watcher.arrived.index(info) < watcher.arrived.index(changed)
+
+
+def test_returning_name_gets_its_own_id_back(running: RunningNode, peer: Peer) -> None:
+    watcher = Watcher(peer)
+    for names in ('cat', 'tree, cat', FIRST):
+        assert peer.set('vocabulary', names).successful
+        watcher.shoot()
+    until(lambda: watcher.shoot() and watcher.names() == {1: 'road', 2: 'car', 3: 'tree'}, 'ids')
+
+
+@pytest.mark.parametrize(
+    ('names', 'reason'),
+    [
+        ('road,,car', 'entry 2 .* has an empty name'),
+        ('road, Road', 'twice'),
+        ('', 'needs names'),
+        (', '.join(f'thing {i}' for i in range(300)), 'mono8'),
+    ],
+    ids=['empty name', 'duplicate', 'nothing', 'too many'],
+)
+def test_bad_names_are_refused_with_the_reason(
+    running: RunningNode, peer: Peer, names: str, reason: str
+) -> None:
+    answer = peer.set('vocabulary', names)
+    assert not answer.successful
+    assert answer.reason and re.search(reason, answer.reason), answer.reason
+
+
+def test_yaml_file_of_names_is_read_and_goes_before_the_list(
+    running: RunningNode, peer: Peer, tmp_path: Path
+) -> None:
+    file = tmp_path / 'names.yaml'
+    file.write_text('classes:\n- {name: bus, prompts: [coach]}\n- {name: wall, negative: true}\n')
+    missing = peer.set('vocabulary_file', str(tmp_path / 'no.yaml'))
+    assert not missing.successful and 'cannot read' in missing.reason
+    watcher = Watcher(peer)
+    assert peer.set('vocabulary_file', str(file)).successful
+    until(lambda: watcher.shoot() and 'bus' in watcher.names().values(), 'names of the file')
+    assert 'wall' not in watcher.names().values()
+    answer = peer.set('vocabulary', 'road')
+    assert not answer.successful and 'vocabulary_file' in answer.reason
+    assert peer.set('vocabulary_file', '').successful
+
+
+def test_list_of_names_is_taken_as_yaml_writes_it(running: RunningNode, peer: Peer) -> None:
+    watcher = Watcher(peer)
+    answer = peer.set('vocabulary', ['road', 'car | vehicle'])
+    assert answer.successful, answer.reason
+    until(lambda: watcher.shoot() and watcher.names() == {1: 'road', 2: 'car'}, 'the list')
+
+
+def test_images_go_on_while_names_are_encoded(
+    running: RunningNode, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher(peer)
+    labeller = running.node._pipeline._labeller
+    prepare, gate = labeller.prepare, threading.Event()
+
+    def slow(vocabulary: Any) -> Any:
+        gate.wait(60)
+        return prepare(vocabulary)
+
+    monkeypatch.setattr(labeller, 'prepare', slow)
+    names = {1: 'road', 2: 'car'}
+    assert peer.set('vocabulary', 'road, car').successful
+    gate.set()
+    until(lambda: watcher.shoot() and watcher.names() == names, 'known names')
+    gate.clear()
+    assert peer.set('vocabulary', 'zebra').successful  # answered before it is encoded
+    for _ in range(3):
+        watcher.shoot()
+    assert watcher.names() == names
+    gate.set()
+    until(lambda: watcher.shoot() and 'zebra' in watcher.names().values(), 'the new name')
