@@ -51,23 +51,21 @@ def test_the_pages_load_nothing_from_elsewhere(site):
 
 
 def test_commands_in_the_pages_exist():
-    named = re.compile(r'semantic_fast_sam_ros ([a-z][a-z-]+)')
+    started = re.compile(r'python -m semantic_fast_sam_ros ([a-z][a-z-]*)')
     launched = re.compile(r'ros2 (?:launch|run) semantic_fast_sam_ros (\S+)')
     for page in PAGES:
         text = page.read_text(encoding='utf-8')
         for target in launched.findall(text):
             if target.endswith('.launch.py'):
                 assert (ROOT / 'launch' / target).is_file(), f'{page.name}: {target}'
-        plain = re.sub(r'ros2 \w+ semantic_fast_sam_ros', '', text)
-        for line in plain.splitlines():
-            if '-m semantic_fast_sam_ros' in line:
-                assert named.search(line) and named.search(line)[1] in COMMANDS, line
+        for command in started.findall(text):
+            assert command in COMMANDS, f'{page.name}: {command}'
 
 
 def test_settings_in_the_pages_exist():
     sections = {s.name.partition('.')[0] for s in configuration.settings() if '.' in s.name}
     names = {s.name for s in configuration.settings()}
-    quoted = re.compile(r'`((?:%s)\.[a-z_]+)[:`]' % '|'.join(sorted(sections)))
+    quoted = re.compile(rf'`((?:{"|".join(sorted(sections))})\.[a-z_]+)[:`]')
     found = {name for page in PAGES for name in quoted.findall(page.read_text(encoding='utf-8'))}
     assert found, 'no setting is named at all'
     assert found <= names | {'label_image.py'}, found - names
