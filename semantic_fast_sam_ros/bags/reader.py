@@ -6,7 +6,6 @@ where that refuses a damaged file, this one goes on and keeps account of what is
 
 import contextlib
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -160,14 +159,21 @@ class BagReader:
             yield storage
 
     def _unpack(self, file: Path, target: Path) -> Path:
-        with target.open('wb') as unpacked:
+        """Decompress a file as far as it goes."""
+        unpacker = zstd_library().ZstdDecompressor()
+        with file.open('rb') as packed, target.open('wb') as unpacked:
             try:
-                with zstd_library().open(file, 'rb') as packed:
-                    shutil.copyfileobj(packed, unpacked, COPY_BYTES)
-            except OSError:
-                raise
-            except Exception as error:  # cut off or damaged: what came before is kept
-                self._note([Loss(file.name, f'compressed file is damaged: {error}')])
+                while block := packed.read(COPY_BYTES):
+                    while block:
+                        if unpacker.eof:  # another frame follows
+                            unpacker = zstd_library().ZstdDecompressor()
+                        unpacked.write(unpacker.decompress(block))
+                        block = unpacker.unused_data
+                problem = '' if unpacker.eof else 'it is cut off'
+            except zstd_library().ZstdError as error:
+                problem = str(error)
+        if problem:
+            self._note([Loss(file.name, f'compressed file is damaged: {problem}')])
         return target
 
     # Topics

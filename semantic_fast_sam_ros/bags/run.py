@@ -106,6 +106,11 @@ def label_recording(
         outcome.problem = f'cannot write: {error}'
     finally:
         _close(writer, outcome)
+    if outcome.problem:  # frames that found no room were counted
+        counts = {topic.name: n for topic, n in writer.storage.topic_counts.items()}
+        for camera in outcome.statistics.frames:
+            written = counts.get(topics[camera][job.outputs[0]].name, 0)
+            outcome.statistics.frames[camera] = written
     outcome.seconds = time.monotonic() - started
     outcome.interrupted = stop.is_set()
     outcome.losses = reader.losses

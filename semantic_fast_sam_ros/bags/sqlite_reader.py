@@ -1,6 +1,8 @@
 """Read one SQLite3 storage file of a rosbag2, whole or damaged."""
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from semantic_fast_sam_ros.bags.types import Loss, Message, Topic
 
 # So many unreadable rows in a row are the end of a file that was cut off.
 GIVE_UP_ROWS = 2000
+HEADER_BYTES = 100
 Row = tuple[int, int, int, bytes]  # id, topic id, time, data
 
 
@@ -22,6 +25,8 @@ class SqliteReader:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self._name = path.name
+        self._copy = _padded(path)
+        path = Path(self._copy.name) if self._copy is not None else path
         # A recorder that was killed leaves its last messages in a write-ahead log beside the file.
         log = path.with_name(path.name + '-wal')
         mode = 'mode=ro' if log.exists() and log.stat().st_size else 'immutable=1'
@@ -39,6 +44,8 @@ class SqliteReader:
     def close(self) -> None:
         """Close the file."""
         self._base.close()
+        if self._copy is not None:
+            self._copy.close()
 
     def messages(
         self, wanted: Callable[[Topic], bool], start_ns: int, stop_ns: int
@@ -122,3 +129,23 @@ class SqliteReader:
             self.counts = dict(self._base.execute(query))
         except sqlite3.Error:  # reported when the messages are read
             pass
+
+
+def _padded(path: Path) -> 'tempfile._TemporaryFileWrapper[bytes] | None':
+    """Return a copy of a cut-off file in the length that it should have; None for a whole one.
+
+    SQLite reads nothing of a file that is shorter than its header says.
+    """
+    with path.open('rb') as file:
+        head = file.read(HEADER_BYTES)
+        page = int.from_bytes(head[16:18], 'big')
+        page = 65536 if page == 1 else page
+        expected = page * int.from_bytes(head[28:32], 'big')
+        if not head.startswith(b'SQLite format 3') or path.stat().st_size >= expected:
+            return None
+        copy = tempfile.NamedTemporaryFile(prefix='bag_', suffix='.db3')  # noqa: SIM115
+        file.seek(0)
+        shutil.copyfileobj(file, copy, 1 << 20)
+        copy.truncate(expected)
+        copy.flush()
+    return copy

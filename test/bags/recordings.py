@@ -90,10 +90,12 @@ def write_bag(
     return folder
 
 
-def camera(count: int, topic: str = '/camera/image_raw', first: int = 0) -> list[Any]:
+def camera(
+    count: int, topic: str = '/camera/image_raw', first: int = 0, size: tuple[int, int] = SIZE
+) -> list[Any]:
     """Return frames of one camera, recorded a millisecond after they were taken."""
     return [
-        (topic, taken + 1_000_000, image_message(picture(i), taken))
+        (topic, taken + 1_000_000, image_message(picture(i, size), taken))
         for i in range(first, first + count)
         for taken in [START_NS + i * PERIOD_NS]
     ]

@@ -1,0 +1,104 @@
+"""The node over DDS and label_bag give the same labels for the same recording."""
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is missing: source scripts/env.sh')
+
+import harness
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from semantic_fast_sam_ros.bags.job import Job
+from semantic_fast_sam_ros.bags.messages import label_info, output_message, serialise
+from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
+from semantic_fast_sam_ros.bags.run import label_recording
+from semantic_fast_sam_ros.core.config import from_values
+from semantic_fast_sam_ros.core.contents import frame_contents
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.ros import conversions
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bags.fakes import Brightness
+from bags.recordings import PERIOD_NS, START_NS, header, image_message, write_bag
+
+COUNT = 5
+KINDS = {
+    'label_image': Image,
+    'confidence': Image,
+    'instances': Image,
+    'detections': Detection2DArray,
+    'overlay/compressed': CompressedImage,
+}
+
+
+def test_messages_equal_those_of_rclpy_byte_for_byte():
+    image = harness.street(36, 50)
+    result = Brightness()(image)
+    ours = header(START_NS, 'front')
+    theirs = conversions.Header(frame_id='front')
+    theirs.stamp.sec, theirs.stamp.nanosec = START_NS // 10**9, START_NS % 10**9
+    settings = from_values({}).output
+    for name, content in frame_contents(image, result, settings, [*KINDS, 'overlay']):
+        live = serialize_message(conversions.to_message(content, theirs))
+        assert serialise(output_message(content, ours)) == live, name
+    live = serialize_message(conversions.label_info(result.vocabulary, theirs))
+    assert serialise(label_info(result.vocabulary, ours)) == live
+
+
+def _drive(folder: Path) -> Path:
+    """Write a recording in which the street moves."""
+    street = harness.street(harness.HEIGHT, harness.WIDTH)
+    frames = [
+        ('/camera', taken, image_message(np.roll(street, 13 * i, axis=1), taken))
+        for i in range(COUNT)
+        for taken in [START_NS + i * PERIOD_NS]
+    ]
+    return write_bag(folder, frames)
+
+
+def _key(message: Any) -> int:
+    return int(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
+
+
+@pytest.mark.timeout(600)
+def test_live_and_offline_labels_are_identical(
+    tmp_path: Path, peer: harness.Peer, active_process: harness.NodeProcess
+) -> None:
+    """Play slowly enough that nothing is dropped: the next image after the labels of the last."""
+    bag = _drive(tmp_path / 'bag')
+    config = from_values(dict(harness.QUICK))
+    outcome = label_recording(
+        bag, tmp_path / 'out', config, Job(), SemanticFastSam, threading.Event(), progress=False
+    )
+    assert outcome.statistics.frame_count == COUNT
+    offline: dict[str, list[bytes]] = {}
+    for message in BagReader(tmp_path / 'out').messages(all_topics):
+        offline.setdefault(message.topic.name, []).append(message.data)
+    inboxes = {
+        topic: peer.collect(kind, topic)
+        for topic, kind in ((f'{harness.NAME}/{name}', kind) for name, kind in KINDS.items())
+    }
+    infos = peer.collect(LabelInfo, f'{harness.NAME}/label_info', harness.LATCHED)
+    camera = peer.camera('/cam/image_raw')
+    for recorded in BagReader(bag).messages(all_topics):
+        image = deserialize_message(recorded.data, Image)
+
+        def answered(key: int = _key(image)) -> bool:
+            return all(any(_key(m) == key for m in inbox) for inbox in inboxes.values())
+
+        peer.feed(camera, image, answered)
+    for topic, inbox in inboxes.items():
+        live = {_key(message): bytes(serialize_message(message)) for message in inbox}
+        assert [live[key] for key in sorted(live)] == offline[topic], topic
+    classes = {(c.class_id, c.class_name) for c in infos[-1].class_map}
+    assert classes and classes == {
+        (c.class_id, c.class_name)
+        for c in deserialize_message(offline[f'{harness.NAME}/label_info'][0], LabelInfo).class_map
+    }
