@@ -25,9 +25,8 @@ def overlay(image: Image, result: SegmentationResult, settings: OutputSettings) 
         a new (H, W, 3) RGB image; unlabelled pixels stay as they are.
     """
     drawn = colour_labels(result)
-    drawn = cv2.addWeighted(
-        image, 1 - settings.overlay_opacity, drawn, settings.overlay_opacity, 0
-    )
+    opacity = settings.overlay_opacity
+    drawn = np.asarray(cv2.addWeighted(image, 1 - opacity, drawn, opacity, 0), dtype=np.uint8)
     unlabelled = result.label_map == 0
     drawn[unlabelled] = image[unlabelled]
     if settings.overlay_contours:
@@ -41,7 +40,8 @@ def fit(image: Image, shape: tuple[int, ...]) -> Image:
     """Return the image at (height, width), as it is where it fits already."""
     if image.shape[:2] == tuple(shape):
         return image
-    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def colour_labels(result: SegmentationResult) -> Image:
