@@ -51,7 +51,7 @@ def test_the_pages_load_nothing_from_elsewhere(site):
 
 
 def test_commands_in_the_pages_exist():
-    started = re.compile(r'python -m semantic_fast_sam_ros ([a-z][a-z-]*)')
+    started = re.compile(r'python -m semantic_fast_sam_ros ([a-z][a-z0-9-]*)')
     launched = re.compile(r'ros2 (?:launch|run) semantic_fast_sam_ros (\S+)')
     for page in PAGES:
         text = page.read_text(encoding='utf-8')

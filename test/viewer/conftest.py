@@ -92,7 +92,8 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip(
         'playwright.sync_api', reason='playwright is missing (requirements/test.txt)'
     )
-    program = shutil.which('chromium') or shutil.which('chromium-browser')
+    names = ('chromium', 'chromium-browser', 'google-chrome')
+    program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
         pytest.skip('no chromium on this machine (Debian, Ubuntu: apt install chromium)')
     # Chromium's sandbox refuses to run for root, which containers usually are.

@@ -34,6 +34,7 @@ class StandIn(LifecycleNode):
     def __init__(self, name: str, context: rclpy.Context) -> None:
         super().__init__(name, context=context)
         self.parameters = NodeParameters(self)
+        self.parameters.change_vocabulary = lambda new: vocabularies.resolve(new.vocabulary)
         self.set_parameters([rclpy.Parameter('vocabulary', value='road, car | van')])
         self.frames = 0
         self._state = 'unconfigured'

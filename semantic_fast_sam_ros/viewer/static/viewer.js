@@ -207,10 +207,17 @@ function showParameters(list) {
     find('names').value = vocabulary.value;
   }
   for (const [place, live] of [['live', true], ['loaded', false]]) {
-    if (find(place).contains(document.activeElement)) continue; // somebody types there
-    const shownHere = list.filter((p) => p.live === live && p.name !== 'vocabulary');
-    find(place).replaceChildren(...shownHere.map(editor));
+    for (const parameter of list.filter((p) => p.live === live && p.name !== 'vocabulary')) {
+      const input = document.querySelector(`[data-parameter="${parameter.name}"]`);
+      if (!input) find(place).append(editor(parameter));
+      else if (input !== document.activeElement) show(input, parameter.value);
+    }
   }
+}
+
+function show(input, value) {
+  if (input.type === 'checkbox') input.checked = value;
+  else input.value = value;
 }
 
 function editor(parameter) {
