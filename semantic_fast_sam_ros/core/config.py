@@ -110,9 +110,9 @@ class VoteSettings:
     """How masks and the dense map become one label map."""
 
     mode: str = setting(
-        'hard',
-        'hard: most frequent class in the mask (as published); soft: largest summed probability; '
-        "fusion: the mask's vote weighs in on each pixel's own probabilities",
+        'fusion',
+        "fusion: the mask's vote weighs in on each pixel's own probabilities; "
+        'hard: most frequent class in the mask (as published); soft: largest summed probability',
         choices=('hard', 'soft', 'fusion'),
         live=True,
     )
@@ -138,7 +138,7 @@ class VoteSettings:
         live=True,
     )
     minimum_purity: float = setting(
-        0.9,
+        0.95,
         'hard, soft: a mask whose winning class has a smaller share of it does not paint',
         minimum=0.0,
         maximum=1.0,
@@ -288,13 +288,15 @@ class Config:
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '
-        'crop of each mask; none: masks only',
-        choices=('closed_set', 'clip', 'none'),
+        'crop of each mask; clip_dense: CLIP features of one image pass, pooled in each mask; '
+        'clipseg, groupvit: dense.model scores every pixel by text and votes; none: masks only',
+        choices=('closed_set', 'clip', 'clip_dense', 'clipseg', 'groupvit', 'none'),
     )
     vocabulary: str = setting(
         '',
         'names to publish: a file in config/vocabularies, a YAML file, or a list '
-        "`road, car | vehicle`; empty: the model's own. With an open-vocabulary labeller it can change while running",
+        "`road, car | vehicle`; empty: the model's own. With an open-vocabulary labeller it can "
+        'change while running',
         live=True,
     )
     vocabulary_file: str = setting(
@@ -400,7 +402,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
 
 def model_names(config: Config) -> list[str]:
     """Return the models that a configuration loads."""
-    labellers = {'closed_set': [config.dense.model], 'clip': [config.clip.model]}
+    dense, clip = [config.dense.model], [config.clip.model]
+    labellers = {'closed_set': dense, 'clipseg': dense, 'groupvit': dense}
+    labellers |= {'clip': clip, 'clip_dense': clip}
     return [config.masks.model, *labellers.get(config.labeller, [])]
 
 

@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
-from torchvision.ops import roi_align
 
 FILLS = ('blur', 'mean', 'none')
 BLUR_SHARE = 6  # the blur's window is this part of the crop's side
+LEVELS = 5  # the image and its halved copies that crops are cut from
 GREY = 114.0  # what lies outside the image, 0-255
 
 
@@ -26,7 +26,7 @@ def square_boxes(boxes: Tensor, scale: float) -> Tensor:
 
 
 def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """Cut and resize boxes out of an image, averaging where they shrink.
+    """Cut and resize boxes out of an image, from the halved copy that comes closest from above.
 
     Args:
         image: (3, H, W) uint8 RGB.
@@ -36,13 +36,25 @@ def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
     Returns:
         (N, 3, size, size) float32, 0-255.
     """
-    pixels = image[None].float() - GREY  # so that roi_align's zero padding means grey
-    index = boxes.new_zeros((len(boxes), 1))
+    height, width = image.shape[1:]
+    atlas, corners = _halved_copies(image)
+    shrink = (boxes[:, 2:] - boxes[:, :2]).amin(1) / size
+    level = shrink.log2().floor().long().clamp(0, len(corners) - 1)
+    gain = 0.5 ** level[:, None]
+    x, y = _centres(boxes, size)
+    limit = torch.stack([width * gain, height * gain], 1).ceil() - 1  # last pixel of the copy
+    columns = _taps(x * gain - 0.5, limit[:, 0])
+    rows = _taps(y * gain - 0.5, limit[:, 1])
+    left, top = corners[level].T[:, :, None]
+    flat, stride = atlas.flatten(1), atlas.shape[2]
+    crops = torch.zeros((), device=image.device)
+    for row, row_share in rows:
+        for column, column_share in columns:
+            index = (row + top)[:, :, None] * stride + (column + left)[:, None, :]
+            share = row_share[:, :, None] * column_share[:, None, :]
+            crops = crops + flat[:, index.flatten()].reshape(-1, *index.shape) * share
     inside = _inside(boxes, image.shape[1:], size)
-    crops: Tensor = roi_align(
-        pixels, torch.cat([index, boxes], 1), size, sampling_ratio=-1, aligned=True
-    )
-    return crops * inside[:, None] + GREY
+    return torch.where(inside, crops, GREY).movedim(0, 1)
 
 
 def cut_masks(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
@@ -102,12 +114,37 @@ def mask_crops(
 
 
 def box_blur(crops: Tensor) -> Tensor:
-    """Average (N, 3, S, S) over a square window of a sixth of the side, first down, then across."""
+    """Average (N, 3, S, S) over a square window of a sixth of the side, down and across."""
     window = max(3, crops.shape[-1] // BLUR_SHARE) | 1
     for kernel in ((window, 1), (1, window)):
         padding = (kernel[0] // 2, kernel[1] // 2)
         crops = functional.avg_pool2d(crops, kernel, 1, padding, count_include_pad=False)
     return crops
+
+
+def _halved_copies(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the image and its halved copies on one canvas, and their corners x, y (levels, 2)."""
+    copy = image.float()
+    height, width = copy.shape[1:]
+    atlas = copy.new_zeros((3, height + LEVELS, width + (width + 1) // 2))
+    corners, corner = [], (0, 0)
+    for level in range(LEVELS):
+        rows, columns = copy.shape[1:]
+        atlas[:, corner[1] : corner[1] + rows, corner[0] : corner[0] + columns] = copy
+        corners.append(corner)
+        corner = (width, corner[1] + rows if level else 0)
+        if min(rows, columns) < 2:
+            break
+        copy = functional.avg_pool2d(copy, 2, ceil_mode=True, count_include_pad=False)
+    return atlas, torch.tensor(corners, device=image.device)
+
+
+def _taps(at: Tensor, limit: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return the two pixels round each point, kept in 0 ... limit, with their bilinear shares."""
+    first = at.floor()
+    share = at - first
+    pixels = [torch.minimum(p.clamp_min(0), limit).long() for p in (first, first + 1)]
+    return [(pixels[0], 1 - share), (pixels[1], share)]
 
 
 def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -79,5 +79,6 @@ def require_same_encoding(before: Vocabulary, after: Vocabulary) -> None:
     if before.max_id <= MONO8_IDS < after.max_id:
         raise ConfigError(
             f'the change needs class id {after.max_id}, but the label images of this run are '
-            f'mono8 and hold {MONO8_IDS}; ids are never given out again: use fewer new names, or restart'
+            f'mono8 and hold {MONO8_IDS}; ids are never given out again: use fewer new names, '
+            'or restart'
         )

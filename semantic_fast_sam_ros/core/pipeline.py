@@ -13,20 +13,18 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.clip_model import load_clip
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
     MONO8_IDS,
     OpenVocabularyLabeller,
     requested,
     require_same_encoding,
-    required,
 )
 from semantic_fast_sam_ros.core.timing import StageTimer
 from semantic_fast_sam_ros.core.types import (
@@ -258,21 +256,15 @@ def _load_closed_set(config: Config, device: torch.device, dtype: torch.dtype) -
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 
 
-def _load_clip(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
-    vocabulary = required(config)
-    return ClipLabeller(
-        load_clip(config.clip, policy_of(config), device, dtype), vocabulary, config
-    )
-
-
 LABELLERS: dict[str, Callable[[Config, torch.device, torch.dtype], MaskLabeller]] = {
     'closed_set': _load_closed_set,
-    'clip': _load_clip,
     'none': lambda config, device, dtype: MasksOnly(),
 }
 
 
 def _load_labeller(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+    if config.labeller in OPEN_LABELLERS:
+        return OPEN_LABELLERS[config.labeller](config, policy_of(config), device, dtype)
     return LABELLERS[config.labeller](config, device, dtype)
 
 

@@ -60,6 +60,11 @@ class Vocabulary:
         return tuple(c.name for c in self.classes)
 
     @property
+    def published(self) -> tuple[SemanticClass, ...]:
+        """The classes that pixels can get: all but the negatives."""
+        return tuple(c for c in self.classes if not c.negative)
+
+    @property
     def max_id(self) -> int:
         """The largest id in use."""
         return max(c.id for c in self.classes)

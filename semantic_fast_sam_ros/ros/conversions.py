@@ -81,7 +81,7 @@ def detections(result: SegmentationResult, header: Header) -> Detection2DArray:
 
 def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
     """Return the ids and names of a vocabulary; id 0, unlabelled, is not among them."""
-    classes = [VisionClass(class_id=c.id, class_name=c.name) for c in vocabulary.classes]
+    classes = [VisionClass(class_id=c.id, class_name=c.name) for c in vocabulary.published]
     return LabelInfo(header=header, class_map=classes, threshold=0.0)
 
 

@@ -189,6 +189,6 @@ def test_templates_scales_and_negatives_are_checked(clip_path: Path) -> None:
     for name, value in (('clip.scales', '1, x'), ('clip.scales', '99'), ('clip.templates', 'all')):
         with pytest.raises(ConfigError, match=name):
             from_values({name: value})
-    with pytest.raises(ConfigError, match='clip.negatives'):
+    with pytest.raises(ConfigError, match=r'clip\.negatives'):
         labeller(clip_path, clip__negatives='wall,,floor')
     assert Config().clip.negatives == ''
