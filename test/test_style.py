@@ -14,8 +14,9 @@ CHECKED = (PACKAGE, 'launch', 'models', 'scripts', 'test', 'setup.py')
 # core/ runs anywhere torch runs, and knows nothing of the layers above it.
 ROS = ('rclpy', 'cv_bridge', 'ament_index_python', 'launch', 'launch_ros', 'image_transport')
 LAYERS_ABOVE = {
-    'core': (f'{PACKAGE}.ros', f'{PACKAGE}.tools'),
-    'ros': (f'{PACKAGE}.tools',),
+    'core': (f'{PACKAGE}.ros', f'{PACKAGE}.tools', f'{PACKAGE}.viewer'),
+    'ros': (f'{PACKAGE}.tools', f'{PACKAGE}.viewer'),
+    'viewer': (f'{PACKAGE}.tools',),
 }
 
 
@@ -78,7 +79,7 @@ def test_core_imports_no_ros():
         assert not wrong, f'{source.relative_to(ROOT)} imports {sorted(wrong)}'
 
 
-@pytest.mark.parametrize('folder', ['core', 'ros', 'tools'])
+@pytest.mark.parametrize('folder', ['core', 'ros', 'tools', 'viewer'])
 def test_files_start_with_a_docstring_and_functions_are_short(folder):
     for source in sorted((ROOT / PACKAGE / folder).rglob('*.py')):
         tree = ast.parse(source.read_text(encoding='utf-8'))
