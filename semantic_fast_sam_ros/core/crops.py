@@ -52,7 +52,7 @@ def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
         for column, column_share in columns:
             index = (row + top)[:, :, None] * stride + (column + left)[:, None, :]
             share = row_share[:, :, None] * column_share[:, None, :]
-            crops = crops + flat[:, index.flatten()].reshape(-1, *index.shape) * share
+            crops = crops + flat[:, index.flatten()].reshape(3, *index.shape) * share
     inside = _inside(boxes, image.shape[1:], size)
     return torch.where(inside, crops, GREY).movedim(0, 1)
 
