@@ -1,0 +1,1 @@
+"""Measure the pipeline on labelled data sets: readers, measures, rows, reports."""

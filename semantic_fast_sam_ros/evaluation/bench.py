@@ -1,0 +1,238 @@
+"""Run the rows on one image; what several rows need is computed once and timed once."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core import pipeline, weights
+from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
+from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.types import (
+    MaskGenerator,
+    MaskLabeller,
+    MaskLabels,
+    MaskProposals,
+    PixelLabels,
+)
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.evaluation import sources
+from semantic_fast_sam_ros.evaluation.mapping import ClassMapping, map_classes
+from semantic_fast_sam_ros.evaluation.mask_quality import true_regions
+from semantic_fast_sam_ros.evaluation.rows import Row, labeller_config
+
+T = TypeVar('T')
+Milliseconds = dict[str, list[float]]  # stage -> one value a run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row makes of an image."""
+
+    labels: NDArray[np.int16]  # (H, W) class indices of the data set; their number = none of them
+    confidence: NDArray[np.float32]  # (H, W) in [0, 1]
+    masks: NDArray[np.bool_]  # (N, H, W)
+    scores: NDArray[np.float32]  # (N,)
+    stage_ms: Milliseconds
+
+
+class Bench:
+    """The models that some rows need."""
+
+    def __init__(
+        self, config: Config, wanted: Vocabulary, rows: list[Row], sam: str = '', runs: int = 1
+    ) -> None:
+        """Load them.
+
+        Raises:
+            ConfigError, ModelError: as the pipeline raises them.
+        """
+        weights.silence_libraries()
+        self._config, self._wanted, self._runs = config, wanted, max(1, runs)
+        self._device = pipeline.choose_device(config.device)
+        self._dtype = pipeline.choose_dtype(config.precision, self._device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._closed = self._load_closed(rows)
+        self._generators = self._load_generators(rows, sam)
+        self._open = {row.name: self._load_open(row) for row in rows if _is_open(row)}
+        self.mappings = {row.name: self._map(row) for row in rows}
+
+    def run(
+        self, rows: list[Row], image: NDArray[np.uint8], truth: NDArray[np.int16]
+    ) -> dict[str, Outcome]:
+        """Label an image (H, W, 3) RGB by each row; the truth (H, W) is for the ceilings only."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
+            pixels = pixels.permute(2, 0, 1)
+            dense: tuple[DenseMap, list[float]] | None = None
+            if self._closed is not None:
+                segment = self._closed.segmenter.segment
+                dense = self._timed(lambda: segment(pixels))
+            found = {
+                kind: self._propose(kind, pixels, image, truth)
+                for kind in dict.fromkeys(row.masks for row in rows)
+            }
+            return {
+                row.name: self._outcome(row, pixels, truth, dense, found[row.masks])
+                for row in rows
+            }
+
+    def _outcome(
+        self,
+        row: Row,
+        pixels: Tensor,
+        truth: NDArray[np.int16],
+        dense: tuple[DenseMap, list[float]] | None,
+        found: tuple[MaskProposals, list[float]],
+    ) -> Outcome:
+        proposals, stage_ms = found[0], {'masks': found[1]} if row.masks else {}
+        if dense is not None and not _is_open(row):
+            stage_ms['dense'] = dense[1]
+        (labels, confidence), stage_ms['labels'] = self._timed(
+            lambda: self._label(row, pixels, truth, dense[0] if dense else None, proposals)
+        )
+        return Outcome(
+            labels,
+            confidence,
+            proposals.masks.cpu().numpy(),
+            proposals.scores.cpu().numpy(),
+            stage_ms,
+        )
+
+    def _label(
+        self,
+        row: Row,
+        pixels: Tensor,
+        truth: NDArray[np.int16],
+        dense: DenseMap | None,
+        proposals: MaskProposals,
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        if _is_open(row):
+            named = self._open[row.name].label(pixels, proposals)
+        else:
+            assert self._closed is not None and dense is not None
+            self._closed.settings = replace(self._config.vote, **row.vote)  # type: ignore[arg-type]
+            named = self._closed.vote(dense, proposals)
+        if row.labels == 'truth':
+            return self._true_labels(row, named, truth, proposals)
+        label_map, confidence, _ = rasterise(proposals.masks, named)
+        table = self.mappings[row.name].table
+        return table[label_map.cpu().numpy()], confidence.float().cpu().numpy()
+
+    def _true_labels(
+        self, row: Row, named: MaskLabels, truth: NDArray[np.int16], proposals: MaskProposals
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Paint the true majority of each mask over the dense, or the true, labels."""
+        classes = len(self._wanted)
+        true = torch.from_numpy(truth.astype(np.int64)).to(self._device)
+        one_hot = torch.nn.functional.one_hot((true + 1).clamp_min(0), classes + 1)[
+            ..., 1:
+        ].float()
+        counts = proposals.masks.flatten(1).float() @ one_hot.flatten(0, 1)
+        share, best = (counts / counts.sum(1, keepdim=True).clamp_min(1)).max(1)
+        if row.true_rest:
+            rest = true + 1
+        else:
+            assert named.pixels is not None
+            table = torch.from_numpy(self.mappings[row.name].table.astype(np.int64))
+            rest = table.to(self._device)[named.pixels.class_ids] + 1
+        labels = MaskLabels(
+            best[:, None] + 1,
+            share[:, None],
+            (share > 0) & (share >= row.minimum_share),
+            PixelLabels(rest, torch.ones_like(rest, dtype=torch.float32)),
+        )
+        label_map, confidence, _ = rasterise(proposals.masks, labels)
+        drawn = label_map.cpu().numpy().astype(np.int16) - 1
+        return np.where(drawn < 0, classes, drawn).astype(np.int16), confidence.cpu().numpy()
+
+    def _propose(
+        self, kind: str, pixels: Tensor, image: NDArray[np.uint8], truth: NDArray[np.int16]
+    ) -> tuple[MaskProposals, list[float]]:
+        def make() -> MaskProposals:
+            if kind in self._generators:
+                found = self._generators[kind].generate(pixels)
+            else:
+                found = sources.proposals_of(_plain_masks(kind, image, truth), self._device)
+            return sort_by_area(drop_frame_filling(found, self._config.vote.maximum_mask_share))
+
+        return self._timed(make)
+
+    def _timed(self, call: Callable[[], T]) -> tuple[T, list[float]]:
+        """Call `runs` times; return the result and the milliseconds of each call."""
+        times = []
+        for _ in range(self._runs):
+            started = time.perf_counter()
+            result = call()
+            if self._device.type == 'cuda':
+                torch.cuda.synchronize(self._device)
+            times.append(1000 * (time.perf_counter() - started))
+        return result, times
+
+    def _load_closed(self, rows: list[Row]) -> '_Closed | None':
+        if all(_is_open(row) for row in rows):
+            return None
+        config = self._config
+        wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
+        groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
+        policy = pipeline.policy_of(config)
+        segmenter = load_dense(config.dense, policy, self._device, self._dtype)
+        names = closed_set_vocabulary(segmenter.class_names, wanted, groups)
+        return _Closed(segmenter, names, config.vote)
+
+    def _load_generators(self, rows: list[Row], sam: str) -> dict[str, MaskGenerator]:
+        config, policy = self._config, pipeline.policy_of(self._config)
+        generators: dict[str, MaskGenerator] = {}
+        kinds = {row.masks for row in rows}
+        if 'fastsam' in kinds:
+            checkpoint = weights.checkpoint_file(config.masks.model, policy)
+            generators['fastsam'] = FastSamGenerator(
+                checkpoint, config.masks, self._device, self._dtype
+            )
+        if 'sam' in kinds:
+            folder = weights.pretrained_folder(sam, policy)
+            generators['sam'] = sources.SamGenerator(folder, self._device)
+        return generators
+
+    def _load_open(self, row: Row) -> MaskLabeller:
+        values = configuration.flatten(self._config) | labeller_config(row, self._wanted)
+        config = configuration.from_values(values)
+        return pipeline.LABELLERS[row.labels](config, self._device, self._dtype)
+
+    def _map(self, row: Row) -> ClassMapping:
+        labeller = self._open[row.name] if _is_open(row) else self._closed
+        assert labeller is not None
+        return map_classes(labeller.vocabulary, self._wanted)
+
+
+class _Closed(ClosedSetLabeller):
+    """The labeller of the pipeline, its segmenter in reach."""
+
+    def __init__(self, segmenter, vocabulary, settings) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(segmenter, vocabulary, settings)
+        self.segmenter = segmenter
+
+
+def _is_open(row: Row) -> bool:
+    return row.labels not in ('vote', 'truth')
+
+
+def _plain_masks(
+    kind: str, image: NDArray[np.uint8], truth: NDArray[np.int16]
+) -> NDArray[np.bool_]:
+    if kind == 'true':
+        return true_regions(truth, 1)
+    if kind:
+        return sources.SUPERPIXELS[kind](image)
+    return np.zeros((0, *truth.shape), bool)

@@ -1,0 +1,130 @@
+"""Evaluate rows on a data set, image by image; what is done stays done."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.config import Config, flatten
+from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.pipeline import policy_of
+from semantic_fast_sam_ros.evaluation import scores as image_scores
+from semantic_fast_sam_ros.evaluation.bench import Bench
+from semantic_fast_sam_ros.evaluation.mask_quality import true_regions
+from semantic_fast_sam_ros.evaluation.rows import Row
+from semantic_fast_sam_ros.evaluation.samples import DataSet
+from semantic_fast_sam_ros.evaluation.scores import ImageScores
+
+MEASURES = 1  # raised when a measure changes, so that older scores are not taken for its own
+# Settings that change no label.
+IRRELEVANT = ('input.', 'output.', 'autostart', 'offline', 'trust_model_files')
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to evaluate, and how."""
+
+    data_set: DataSet
+    config: Config
+    rows: list[Row]
+    work: Path
+    runs: int = 1
+    boundary_pixels: tuple[int, ...] = (1, 3)
+    sam: str = ''
+
+    def file(self, row: Row, name: str) -> Path:
+        """Return where the scores of a row on an image are kept."""
+        return self.work / f'{row.name}-{self._fingerprint(row)}' / f'{name}.npz'
+
+    def _fingerprint(self, row: Row) -> str:
+        settings = {k: v for k, v in flatten(self.config).items() if not k.startswith(IRRELEVANT)}
+        first = self.data_set.samples[0]
+        content = [
+            MEASURES,
+            settings,
+            asdict(row),
+            self.runs,
+            self.boundary_pixels,
+            self.sam,
+            str(first.image.parent.resolve()),
+            self.data_set.vocabulary.names,
+            _models(self.config),
+        ]
+        return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
+
+
+def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Compute the scores that are missing; yield (images done, images in all) after each.
+
+    Raises:
+        DataSetError: a file is missing or does not fit; what was done before stays.
+    """
+    todo = {
+        sample.name: [r for r in plan.rows if not plan.file(r, sample.name).is_file()]
+        for sample in plan.data_set.samples
+    }
+    missing = {row.name for rows in todo.values() for row in rows}
+    total = len(plan.data_set.samples)
+    bench = None
+    if missing:
+        rows = [row for row in plan.rows if row.name in missing]
+        for row in rows:
+            plan.file(row, '').parent.mkdir(parents=True, exist_ok=True)
+        bench = Bench(plan.config, plan.data_set.vocabulary, rows, plan.sam, plan.runs)
+        _report_mappings(bench)
+    for done, sample in enumerate(plan.data_set.samples, start=1):
+        if bench is not None and todo[sample.name]:
+            image, truth = plan.data_set.read(sample)
+            if done == 1:  # the first call pays for lazy start-up
+                bench.run(todo[sample.name], image, truth)
+            _score_image(plan, bench, sample.name, todo[sample.name], image, truth)
+        yield done, total
+
+
+def stored(plan: Plan, row: Row) -> Iterator[ImageScores]:
+    """Return the scores of a row on all images in order."""
+    for sample in plan.data_set.samples:
+        yield image_scores.load(plan.file(row, sample.name))
+
+
+def _score_image(
+    plan: Plan,
+    bench: Bench,
+    name: str,
+    rows: list[Row],
+    image: NDArray[np.uint8],
+    truth: NDArray[np.int16],
+) -> None:
+    classes, regions = len(plan.data_set.vocabulary), true_regions(truth)
+    for row_name, outcome in bench.run(rows, image, truth).items():
+        row = next(r for r in rows if r.name == row_name)
+        result = image_scores.score(outcome, truth, classes, plan.boundary_pixels, regions)
+        image_scores.save(plan.file(row, name), result)
+
+
+def _report_mappings(bench: Bench) -> None:
+    seen: dict[str, list[str]] = {}
+    for row, mapping in bench.mappings.items():
+        seen.setdefault(str(mapping), []).append(row)
+    for text, names in seen.items():
+        print(f'classes, {", ".join(names)}:\n{text}')
+
+
+def _models(config: Config) -> list[str]:
+    """Return size and time of the model files, so that another model has its own scores."""
+    files: list[Path] = []
+    policy = policy_of(config)
+    try:
+        files.append(weights.checkpoint_file(config.masks.model, policy))
+        if config.dense.model.endswith('.pt'):
+            files.append(weights.checkpoint_file(config.dense.model, policy))
+        else:
+            files += sorted(weights.pretrained_folder(config.dense.model, policy).glob('*.*'))
+    except SemanticFastSamError:
+        return []  # whoever needs the model says what is missing
+    return [f'{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}' for f in files]

@@ -1,0 +1,94 @@
+"""Masks of other origin than FastSAM, to compare it with: SAM, superpixels, the true regions."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.types import MaskProposals
+
+SEGMENTS = 200  # superpixels an image
+POINTS_PER_BATCH = 64
+
+
+def proposals_of(masks: NDArray[np.bool_], device: torch.device) -> MaskProposals:
+    """Return masks (N, H, W) as proposals of score 1 with their boxes."""
+    height, width = masks.shape[1:]
+    columns, rows = masks.any(1), masks.any(2)
+    boxes = np.stack(
+        [
+            columns.argmax(1),
+            rows.argmax(1),
+            width - columns[:, ::-1].argmax(1),
+            height - rows[:, ::-1].argmax(1),
+        ],
+        1,
+    ).astype(np.float32)
+    tensors = (masks, boxes, np.ones(len(masks), np.float32))
+    return MaskProposals(*(torch.from_numpy(t).to(device) for t in tensors))
+
+
+def slic(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Cut an RGB image into superpixels (Achanta et al., TPAMI 2012): (N, H, W)."""
+    from skimage.segmentation import slic as segment
+
+    return _one_a_segment(segment(image, n_segments=SEGMENTS, compactness=10, start_label=0))
+
+
+def felzenszwalb(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Cut an RGB image by its graph (Felzenszwalb and Huttenlocher, IJCV 2004): (N, H, W)."""
+    from skimage.segmentation import felzenszwalb as segment
+
+    return _one_a_segment(segment(image, scale=200, sigma=0.8, min_size=60))
+
+
+SUPERPIXELS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.bool_]]] = {
+    'superpixels': slic,
+    'felzenszwalb': felzenszwalb,
+}
+
+
+def _one_a_segment(segments: NDArray[np.integer]) -> NDArray[np.bool_]:
+    return np.asarray(segments[None] == np.unique(segments)[:, None, None])
+
+
+class SamGenerator:
+    """Segment everything with SAM (Kirillov et al., arXiv 2304.02643), any Hugging Face SamModel."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        """Load a folder; raises ModelError if it holds no SAM."""
+        weights.silence_libraries()
+        import transformers as untyped_transformers
+
+        transformers: Any = untyped_transformers
+        try:
+            self._pipeline = transformers.pipeline(
+                'mask-generation',
+                model=transformers.SamModel.from_pretrained(folder, local_files_only=True),
+                image_processor=transformers.SamImageProcessor.from_pretrained(
+                    folder, local_files_only=True
+                ),
+                device=device,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f'cannot load SAM from {folder}: {str(error)[:200]}') from error
+        self._device = device
+
+    def generate(self, image: Tensor) -> MaskProposals:
+        """Propose masks for an image, (3, H, W) uint8 RGB."""
+        from PIL import Image
+
+        picture = Image.fromarray(image.permute(1, 2, 0).cpu().numpy())
+        found = self._pipeline(picture, points_per_batch=POINTS_PER_BATCH)
+        size = tuple(image.shape[1:])
+        masks = [np.asarray(mask, bool) for mask in found['masks']]
+        stacked = np.stack(masks) if masks else np.zeros((0, *size), bool)
+        plain = proposals_of(stacked, self._device)
+        scores = torch.as_tensor(found['scores'], dtype=torch.float32, device=self._device)
+        return MaskProposals(plain.masks, plain.boxes, scores.reshape(-1).clamp(0, 1))
