@@ -47,6 +47,7 @@ def pids(tmp_path_factory):
 @pytest.fixture(scope='module')
 def cluster(pids):
     """Start two nodes on this machine, each with room for one worker."""
+    os.environ.setdefault('RAY_raylet_start_wait_time_s', '180')  # of a busy machine
     import ray
     from ray.cluster_utils import Cluster
 
@@ -80,7 +81,7 @@ def _label(bag, out, job=JOB, stop=None, resume=False):
     return label_on_cluster([(bag, out)], config, job, POOL, stop, resume, progress=False)[0]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize('every', [1, 4])
 def test_two_nodes_write_the_bytes_of_one_process(cluster, bag, tmp_path, every):
     job = Job(copy=('/chat',), every=every)
@@ -92,7 +93,7 @@ def test_two_nodes_write_the_bytes_of_one_process(cluster, bag, tmp_path, every)
     assert summary['complete'] and summary['frames'] == -(-60 // every)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_killed_worker_loses_nothing(cluster, bag, pids, tmp_path):
     for file in pids.iterdir():
         file.unlink()
@@ -120,7 +121,7 @@ def test_killed_worker_loses_nothing(cluster, bag, pids, tmp_path):
     assert (tmp_path / 'out' / 'out_0.mcap').read_bytes() == _whole(bag, tmp_path, JOB)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_interrupted_job_keeps_finished_parts_and_resumes(cluster, bag, tmp_path):
     stop = threading.Event()
     parts = tmp_path / 'out' / PARTS

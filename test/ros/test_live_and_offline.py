@@ -13,9 +13,10 @@ pytest.importorskip('rclpy', reason='rclpy is missing: source scripts/env.sh')
 import harness
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.bags.job import Job
+from semantic_fast_sam_ros.bags.job import CHOICES, Job
 from semantic_fast_sam_ros.bags.messages import label_info, output_message, serialise
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.run import label_recording
@@ -38,18 +39,21 @@ KINDS = {
 }
 
 
-def test_messages_equal_those_of_rclpy_byte_for_byte():
+def test_messages_equal_those_of_rclpy():
     image = harness.street(36, 50)
     result = Brightness()(image)
     ours = header(START_NS, 'front')
-    theirs = conversions.Header(frame_id='front')
+    theirs = Header(frame_id='front')
     theirs.stamp.sec, theirs.stamp.nanosec = START_NS // 10**9, START_NS % 10**9
     settings = from_values({}).output
-    for name, content in frame_contents(image, result, settings, [*KINDS, 'overlay']):
-        live = serialize_message(conversions.to_message(content, theirs))
-        assert serialise(output_message(content, ours)) == live, name
-    live = serialize_message(conversions.label_info(result.vocabulary, theirs))
-    assert serialise(label_info(result.vocabulary, ours)) == live
+    for name, content in frame_contents(image, result, settings, CHOICES):
+        live = conversions.to_message(content, theirs)
+        # Not byte for byte: Fast CDR leaves whatever it finds in the padding.
+        data = serialise(output_message(content, ours))
+        assert len(data) == len(serialize_message(live)), name
+        assert deserialize_message(data, type(live)) == live, name
+    live = conversions.label_info(result.vocabulary, theirs)
+    assert deserialize_message(serialise(label_info(result.vocabulary, ours)), LabelInfo) == live
 
 
 def _drive(folder: Path) -> Path:
@@ -95,8 +99,9 @@ def test_live_and_offline_labels_are_identical(
 
         peer.feed(camera, image, answered)
     for topic, inbox in inboxes.items():
-        live = {_key(message): bytes(serialize_message(message)) for message in inbox}
-        assert [live[key] for key in sorted(live)] == offline[topic], topic
+        live = {_key(message): message for message in inbox}
+        read = [deserialize_message(data, type(inbox[0])) for data in offline[topic]]
+        assert [live[key] for key in sorted(live)] == read, topic
     classes = {(c.class_id, c.class_name) for c in infos[-1].class_map}
     assert classes and classes == {
         (c.class_id, c.class_name)
