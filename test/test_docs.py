@@ -34,7 +34,7 @@ def test_every_page_of_the_navigation_is_built(site):
 
 
 def test_the_reference_has_every_setting_profile_and_command(site):
-    settings = (site / 'reference' / 'settings.html').read_text()
+    settings = (site / 'parameters.html').read_text()
     assert all(f'<code>{s.name}</code>' in settings for s in configuration.settings())
     profiles = (site / 'reference' / 'profiles.html').read_text()
     assert all(f'id="{name}"' in profiles for name in configuration.profiles())

@@ -22,38 +22,18 @@ from semantic_fast_sam_ros.core import config as configuration  # noqa: E402
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages to the site."""
-    pages = {'settings': settings, 'profiles': profiles, 'commands': commands, 'python': python}
+    pages = {'profiles': profiles, 'commands': commands, 'python': python}
     for name, build in pages.items():
         text = '\n'.join(build()) + '\n'
         files.append(File.generated(config, f'reference/{name}.md', content=text))
     return files
 
 
-def settings() -> Iterator[str]:
-    """Give the settings as tables, one a section."""
-    yield '# Settings\n\nParameters of the node, keys of a profile, arguments of `from_profile`.'
-    yield 'Those marked *live* change between two frames; the others at the next configure.'
-    section = None
-    for s in configuration.settings():
-        here = s.name.rpartition('.')[0]
-        if here != section:
-            section = here
-            yield f'\n## {here or "general"}\n'
-            yield '| setting | default | range | | meaning |\n|---|---|---|---|---|'
-        limits = ', '.join(f'`{c}`' for c in s.choices)
-        if s.minimum is not None:
-            limits = f'{s.minimum:g} to {s.maximum:g}'
-        default = f'`{s.default}`' if s.default != '' else ''
-        live = '*live*' if s.live else ''
-        meaning = s.help.replace('|', '\\|')
-        yield f'| `{s.name}` | {default} | {limits} | {live} | {meaning} |'
-
-
 def profiles() -> Iterator[str]:
     """Give what each profile sets."""
     yield '# Profiles\n\nShipped in `config/`. A profile is a ROS parameter file: copy one and'
     yield 'give its path instead of a name. What it leaves out has the default of the'
-    yield '[settings](settings.md).'
+    yield '[settings](../parameters.md).'
     for name, path in configuration.profiles().items():
         lines = path.read_text(encoding='utf-8').splitlines()
         about = ' '.join(x.lstrip('# ') for x in lines if x.startswith('#'))

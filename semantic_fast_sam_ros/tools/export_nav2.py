@@ -73,7 +73,7 @@ def render(vocabulary: Vocabulary, arguments: argparse.Namespace) -> str:
     )
     tree = layer(vocabulary, arguments)
     costmap = {'local_costmap': {'local_costmap': {'ros__parameters': {LAYER: tree}}}}
-    return comment + yaml.safe_dump(costmap, sort_keys=False, width=99, allow_unicode=True)
+    return comment + str(yaml.safe_dump(costmap, sort_keys=False, width=99, allow_unicode=True))
 
 
 def layer(vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[str, Any]:

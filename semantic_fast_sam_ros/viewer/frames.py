@@ -80,8 +80,10 @@ class FrameAssembler:
 
 def pixels(message: Any) -> NDArray[np.unsignedinteger]:
     """Return a mono8 or mono16 image with tight rows as (H, W)."""
-    kind = np.uint8 if message.encoding == 'mono8' else np.uint16
-    return np.frombuffer(message.data, kind).reshape(message.height, message.width)
+    shape = (message.height, message.width)
+    if message.encoding == 'mono8':
+        return np.frombuffer(message.data, np.uint8).reshape(shape)
+    return np.frombuffer(message.data, np.uint16).reshape(shape)
 
 
 def _frame(stamp: str, parts: dict[str, Any]) -> Frame:

@@ -109,7 +109,7 @@ class Watcher:
         answer: asyncio.Future[Any] = loop.create_future()
 
         def pass_on(future: Any) -> None:
-            loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(future.result()))
+            loop.call_soon_threadsafe(_settle, answer, future)
 
         pending = client.call_async(request)
         pending.add_done_callback(pass_on)
@@ -206,3 +206,8 @@ class Watcher:
                 values = {v.key: v.value for v in status.values}
                 level = int.from_bytes(status.level, 'little')
                 self._on_status({'level': level, 'message': status.message, 'values': values})
+
+
+def _settle(answer: 'asyncio.Future[Any]', future: Any) -> None:
+    if not answer.done():  # it is, if the caller gave up waiting
+        answer.set_result(future.result())

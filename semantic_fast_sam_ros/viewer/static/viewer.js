@@ -203,9 +203,7 @@ function busy(text) { showState(text, ''); }
 
 function showParameters(list) {
   const vocabulary = list.find((p) => p.name === 'vocabulary');
-  if (vocabulary && document.activeElement !== find('names')) {
-    find('names').value = vocabulary.value;
-  }
+  if (vocabulary && !find('names').dataset.edited) find('names').value = vocabulary.value;
   for (const [place, live] of [['live', true], ['loaded', false]]) {
     for (const parameter of list.filter((p) => p.live === live && p.name !== 'vocabulary')) {
       const input = document.querySelector(`[data-parameter="${parameter.name}"]`);
@@ -257,6 +255,8 @@ function read(input, kind) {
   return kind === 'int' ? Math.round(number) : number;
 }
 
+// What was typed stays until the node has it, also if it refused.
+find('names').addEventListener('input', () => { find('names').dataset.edited = 'yes'; });
 find('vocabulary').addEventListener('submit', (event) => {
   event.preventDefault();
   send({do: 'set', name: 'vocabulary', value: find('names').value.trim()});
@@ -273,6 +273,7 @@ function showAnswer({asked, ok, reason}) {
     if (!ok) notify(reason, false);
     return;
   }
+  if (ok && asked.name === 'vocabulary') delete find('names').dataset.edited;
   const what = `${asked.name} = ${JSON.stringify(asked.value)}`;
   const box = notify(ok ? `The node accepted ${what}.` : `The node refused ${what}: ${reason}`, ok);
   if (ok || asked.do !== 'set' || !needsRestart(asked.name)) return;
