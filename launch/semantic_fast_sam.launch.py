@@ -17,7 +17,7 @@ PACKAGE = 'semantic_fast_sam_ros'
 NODE = 'semantic_fast_sam'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
-SHOWN = ('overlay', 'label_image')  # by RViz, beside the camera
+SHOWN = ('overlay', 'label_image', 'confidence')  # by RViz, beside the camera
 ARGUMENTS = {
     'profile': ('embedded', f'models and settings, one of: {", ".join(profiles())}; or a file'),
     'image_topic': ('image', 'camera topic (for input.transport compressed: without /compressed)'),

@@ -140,6 +140,7 @@ def test_rviz_follows_the_namespace_and_camera(
     assert dict(made['remappings']) == {
         '/semantic_fast_sam/overlay': '/robot/semantic_fast_sam/overlay',
         '/semantic_fast_sam/label_image': '/robot/semantic_fast_sam/label_image',
+        '/semantic_fast_sam/confidence': '/robot/semantic_fast_sam/confidence',
         '/image': '/robot/camera/image',
     }
     layout = Path(made['arguments'][1])
