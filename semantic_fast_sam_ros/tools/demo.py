@@ -67,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'Starting the node (profile {arguments.profile}) ...', flush=True)
     with tempfile.TemporaryDirectory() as folder, DemoObserver() as observer:
         counted = Path(folder) / 'count.json'
-        with _process(_node_command(arguments, overrides)) as node:
+        with _process(_node_command(arguments, overrides)) as node, _viewer(arguments.web):
             try:
                 _wait_until_active(observer, node)
-                with _viewer(arguments.web), _process(_stream_command(arguments, counted)):
+                with _process(_stream_command(arguments, counted)):
                     _watch(observer, node, _duration_s(arguments))
             except KeyboardInterrupt:
                 print('\nInterrupted.')

@@ -1,0 +1,37 @@
+"""How long the demo runs, and when the viewer runs beside it."""
+
+import argparse
+
+import pytest
+
+from semantic_fast_sam_ros.tools import demo
+
+
+def _arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ('words', 'seconds'),
+    [
+        ([], 30.0),
+        (['--seconds', '5'], 5.0),
+        (['--forever'], None),
+        (['--web'], None),
+        (['--web', '--seconds', '5'], 5.0),
+        (['--forever', '--seconds', '5'], None),
+    ],
+)
+def test_the_viewer_keeps_the_demo_running_unless_told_how_long(words, seconds):
+    assert demo._duration_s(_arguments(*words)) == seconds
+
+
+def test_the_viewer_is_a_process_of_its_own_only_if_asked_for(monkeypatch):
+    started = []
+    monkeypatch.setattr(demo, '_process', started.append)
+    with demo._viewer(False):
+        assert started == []
+    demo._viewer(True)
+    assert started[0][-1] == 'view'
