@@ -47,14 +47,20 @@ def pids(tmp_path_factory):
 @pytest.fixture(scope='module')
 def cluster(pids):
     """Start two nodes on this machine, each with room for one worker."""
-    os.environ.setdefault('RAY_raylet_start_wait_time_s', '180')  # of a busy machine
+    # A busy machine takes its time to start the processes of a node.
+    os.environ.setdefault('RAY_raylet_start_wait_time_s', '180')
+    os.environ.setdefault('RAY_agent_register_timeout_ms', '180000')
     import ray
     from ray.cluster_utils import Cluster
 
     os.environ['PYTHONPATH'] = os.pathsep.join((str(TEST), str(TEST.parent)))
     nodes = Cluster(
         initialize_head=True,
-        head_node_args={'num_cpus': 1, 'object_store_memory': 80_000_000},
+        head_node_args={
+            'num_cpus': 1,
+            'object_store_memory': 80_000_000,
+            'include_dashboard': False,
+        },
     )
     nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
     ray.init(address=nodes.address, log_to_driver=False)
