@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,14 @@ def until(predicate: Callable[[], Any], what: str, timeout_s: float = 120.0) -> 
 
 
 class Process:
-    """A Python module in a process of its own, its output in a file."""
+    """A Python program in a process of its own, its output in a file."""
 
     def __init__(self, log: Path, *words: str) -> None:
         """Start it."""
         self._log = log
         with log.open('w') as output:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', *words],
+                [sys.executable, *words],
                 cwd=ROOT,
                 env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'},
                 stdout=output,
@@ -74,16 +75,23 @@ def node() -> Iterator[Any]:
     running.close()
 
 
-@pytest.fixture(scope='module')
-def viewer_url(node: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a viewer of that node."""
-    log = tmp_path_factory.mktemp('viewer') / 'log.txt'
-    viewer = Process(log, 'semantic_fast_sam_ros', 'view', '--port', '0', '--node', NODE)
+@contextmanager
+def serving(log: Path, node: str) -> Iterator[str]:
+    """Serve a node by its name in a process of its own; give the address."""
+    command = ('-m', 'semantic_fast_sam_ros', 'view', '--port', '0', '--node', node)
+    viewer = Process(log, *command)
     try:
         yield viewer.said(r'Viewer: (\S+)')[1]
         assert viewer.end() == 0, log.read_text()
     finally:
         viewer.end()
+
+
+@pytest.fixture(scope='module')
+def viewer_url(node: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a viewer of that node."""
+    with serving(tmp_path_factory.mktemp('viewer') / 'log.txt', NODE) as url:
+        yield url
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,7 @@
 """A node with the real one's topics, parameters and lifecycle, but painted labels: it is light."""
 
 import contextlib
+import sys
 import threading
 
 import cv2
@@ -137,7 +138,15 @@ class RunningStandIn:
         return sum(output.get_subscription_count() for output in self.node.outputs.values())
 
     def close(self) -> None:
-        self._context.try_shutdown()
+        self._executor.shutdown()
         self._thread.join(10.0)
-        self._executor.shutdown(1.0)
         self.node.destroy_node()
+        self._context.shutdown()
+
+
+if __name__ == '__main__':  # as a process of its own, named by its argument
+    running = RunningStandIn(sys.argv[1])
+    print('active', flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    running.close()
