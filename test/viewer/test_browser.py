@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import NODE, until
+from viewing import NODE, until
 
 PHONE = {'width': 390, 'height': 844}
 WAIT_MS = 120_000

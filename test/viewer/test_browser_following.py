@@ -1,7 +1,7 @@
 """A viewer that was there before its node, and is there after it."""
 
 import pytest
-from conftest import ROOT, Process, serving, until
+from viewing import ROOT, Process, serving, until
 
 pytest.importorskip('rclpy', reason='rclpy is missing: run scripts/setup')
 
