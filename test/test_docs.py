@@ -51,7 +51,7 @@ def test_the_pages_load_nothing_from_elsewhere(site):
 
 
 def test_commands_in_the_pages_exist():
-    started = re.compile(r'python -m semantic_fast_sam_ros ([a-z][a-z0-9-]*)')
+    started = re.compile(r'python -m semantic_fast_sam_ros ([a-z][a-z0-9_-]*)')
     launched = re.compile(r'ros2 (?:launch|run) semantic_fast_sam_ros (\S+)')
     for page in PAGES:
         text = page.read_text(encoding='utf-8')
@@ -59,7 +59,7 @@ def test_commands_in_the_pages_exist():
             if target.endswith('.launch.py'):
                 assert (ROOT / 'launch' / target).is_file(), f'{page.name}: {target}'
         for command in started.findall(text):
-            assert command in COMMANDS, f'{page.name}: {command}'
+            assert command.replace('_', '-') in COMMANDS, f'{page.name}: {command}'
 
 
 def test_settings_in_the_pages_exist():
