@@ -28,7 +28,7 @@ def _matrix(truths, label_maps):
     """Sum the confusion of published ids, which are the data set's indices plus one."""
     total = np.zeros((CLASSES, CLASSES + 1), np.int64)
     for truth, labels in zip(truths, label_maps, strict=True):
-        expected = np.where(truth == IGNORE, -1, truth).astype(np.int16)
+        expected = np.where(truth == IGNORE, -1, truth.astype(np.int16)).astype(np.int16)
         predicted = np.where(labels == 0, CLASSES, labels.astype(np.int16) - 1)
         total += confusion_matrix(expected, predicted.astype(np.int16), CLASSES)
     return total
