@@ -1,4 +1,4 @@
-"""The names of the CamVid classes that the small CLIP learns, and those kept out of its training."""
+"""The names of the CamVid classes that the small CLIP learns, and those it is tested with."""
 
 # Every name is drawn equally often. The class name itself stands first.
 TRAINING_NAMES = {

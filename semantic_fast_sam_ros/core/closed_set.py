@@ -84,7 +84,8 @@ class ClosedSetLabeller:
         if self.settings.mode == 'fusion':
             return classes[:, 0] < 0
         purity = votes.hard.gather(1, classes[:, :1])[:, 0]
-        return purity >= self.settings.minimum_purity
+        heard = votes.hard.any(1)  # a mask may fall between the points of a coarser grid
+        return heard & (purity >= self.settings.minimum_purity)
 
     def _fused(
         self, masks: Tensor, probabilities: Tensor, votes: voting.Votes, scores: Tensor
@@ -97,7 +98,7 @@ class ClosedSetLabeller:
         return voting.fuse(masks, probabilities, floored, trust)
 
     def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
-        """Return probabilities of the published classes, (1 + classes, h, w), row 0 = unlabelled."""
+        """Return published classes' probabilities, (1 + classes, h, w), row 0 = unlabelled."""
         values = dense.scores.shape[0] * size[0] * size[1]
         if values > MAX_PROBABILITY_VALUES:
             gain = (MAX_PROBABILITY_VALUES / values) ** 0.5

@@ -55,7 +55,8 @@ class MaskSettings:
 
     model: str = setting(
         'fastsam_n_camvid.pt',
-        'FastSAM checkpoint: a file, a file in models/, or a known name (FastSAM-s.pt, FastSAM-x.pt)',
+        'FastSAM checkpoint: a file, a file in models/, or a known name (FastSAM-s.pt, '
+        'FastSAM-x.pt)',
     )
     image_size: int = setting(
         448,
@@ -227,12 +228,14 @@ class InputSettings:
 
     transport: str = setting(
         'raw',
-        'raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on `image/compressed`',
+        'raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on '
+        '`image/compressed`',
         choices=('raw', 'compressed'),
     )
     reliability: str = setting(
         'best_effort',
-        'best_effort hears every publisher; reliable only reliable ones, and may wait for lost frames',
+        'best_effort hears every publisher; reliable only reliable ones, and may wait for lost '
+        'frames',
         choices=('best_effort', 'reliable'),
     )
     timeout_s: float = setting(

@@ -15,8 +15,12 @@ from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
 from semantic_fast_sam_ros.core.weights import Policy
 
-SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this
+SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this, or to its patches
+MAXIMUM_SIDE = 4096  # of what a network is given, however long and thin the image
 ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own default
+SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
+MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
+NO_EVIDENCE = 1e-6  # score of every class where no query claims the pixel
 # (architecture suffix, the Auto class that loads it); the first that fits is taken
 AUTO_CLASSES = (
     ('ForUniversalSegmentation', 'AutoModelForUniversalSegmentation'),
@@ -43,7 +47,8 @@ class DenseMap:
             scores = functional.interpolate(scores[None], size, mode='bilinear')[0]
         if self.are_logits:
             return scores.softmax(0)
-        return scores / scores.sum(0, keepdim=True).clamp_min(1e-6)
+        scores = scores + NO_EVIDENCE
+        return scores / scores.sum(0, keepdim=True)
 
 
 class DenseSegmenter(Protocol):
@@ -79,38 +84,42 @@ class TransformersSegmenter:
             return DenseMap(output['logits'][0], are_logits=True)
         # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
         # the last class is 'no object'.
-        classes = output['class_queries_logits'] if 'class_queries_logits' in output else None
-        masks = output['masks_queries_logits'][0].float().sigmoid()
-        assert classes is not None
-        shares = classes[0].float().softmax(-1)[:, :-1]
-        return DenseMap(torch.einsum('qc,qhw->chw', shares, masks), are_logits=False)
+        masks = output['masks_queries_logits'].float()
+        if self._model.config.model_type == 'mask2former':
+            masks = functional.interpolate(masks, MASK2FORMER_GRID, mode='bilinear')
+        shares = output['class_queries_logits'][0].float().softmax(-1)[:, :-1]
+        scores = torch.einsum('qc,qhw->chw', shares, masks[0].sigmoid())
+        return DenseMap(scores, are_logits=False)
 
     def _preprocess(self, image: Tensor) -> Tensor:
         """Resize and normalise as the checkpoint's processor says, on the image's device."""
         options: dict[str, Any] = {}
         if self._size:
-            image = (
-                functional.interpolate(
-                    image[None].float(), self._scaled_size(image), mode='bilinear', antialias=True
-                )[0]
-                .round()
-                .to(torch.uint8)
+            size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))
+            scaled = functional.interpolate(
+                image[None].float(), size, mode='bilinear', antialias=True
             )
-            options = {'do_resize': False}
+            image = scaled[0].round().to(torch.uint8)
+            options['do_resize'] = False
+        if hasattr(self._processor, 'do_center_crop'):
+            options['do_center_crop'] = False  # the scores would lie over the centre only
         prepared = self._processor(images=image, return_tensors='pt', **options)
         pixels: Tensor = prepared['pixel_values']
         return pixels.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
 
-    def _scaled_size(self, image: Tensor) -> tuple[int, int]:
-        gain = self._size / min(image.shape[1:])
-        height, width = (
-            max(SIDE_MULTIPLE, round(side * gain / SIDE_MULTIPLE) * SIDE_MULTIPLE)
-            for side in image.shape[1:]
-        )
+    def _scaled_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the sides for an image so that the shorter one is as the settings say."""
+        config = self._model.config
+        if config.model_type in SQUARE_ONLY:
+            height = width = self._size
+        patch = getattr(config, 'patch_size', None)
+        unit = patch if isinstance(patch, int) and patch > SIDE_MULTIPLE else SIDE_MULTIPLE
+        gain = min(self._size / min(height, width), MAXIMUM_SIDE / max(height, width))
+        height, width = (max(unit, round(side * gain / unit) * unit) for side in (height, width))
         return height, width
 
     def _tokenise_task(self, folder: Path) -> dict[str, Tensor]:
-        """Return OneFormer's task token (Jain et al., CVPR 2023, section 3.1); empty for others."""
+        """Return OneFormer's task token (Jain et al., CVPR 2023, section 3.1), else nothing."""
         if self._model.config.model_type != 'oneformer':
             return {}
         from transformers import AutoTokenizer
@@ -133,7 +142,7 @@ class UltralyticsSegmenter:
         self, checkpoint: Path, settings: DenseSettings, device: torch.device, dtype: torch.dtype
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
-        self._size = settings.image_size or ULTRALYTICS_SIZE
+        self._size = settings.image_size
         self._dtype = dtype
         self._network = load_ultralytics(checkpoint, 'semantic').to(device=device, dtype=dtype)
         self._network.to(memory_format=torch.channels_last)
@@ -141,8 +150,8 @@ class UltralyticsSegmenter:
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
-        longer = self._size * max(image.shape[1:]) / min(image.shape[1:])
-        size = self._size if self._size == ULTRALYTICS_SIZE else round(longer)
+        longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
+        size = min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
         batch, place = letterbox(image, size, self._dtype)
         logits = self._network(batch)
         logits = logits[0] if isinstance(logits, tuple | list) else logits
@@ -174,8 +183,10 @@ def _load_transformers(folder: Path) -> tuple[Any, Any]:
 
     transformers: Any = untyped_transformers
     transformers.utils.logging.disable_progress_bar()
+    # A folder must neither run code of its own nor ask on the terminal whether it may.
+    local: dict[str, Any] = {'local_files_only': True, 'trust_remote_code': False}
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
         architecture = (config.architectures or [''])[0]
         auto = next((a for suffix, a in AUTO_CLASSES if architecture.endswith(suffix)), None)
         auto = AUTO_CLASSES[0][1] if config.model_type in ('oneformer', 'mask2former') else auto
@@ -183,10 +194,10 @@ def _load_transformers(folder: Path) -> tuple[Any, Any]:
             raise ModelError(
                 f'{folder}: {architecture or "its model"} is not a segmentation model'
             )
-        model = getattr(transformers, auto).from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32
-        )
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        model = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32, **local)
+        if config.model_type == 'oneformer':  # else it fetches class names from another repository
+            local['class_info_file'] = None
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **local)
     except ModelError:
         raise
     except Exception as error:

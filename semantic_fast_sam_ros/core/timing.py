@@ -8,7 +8,7 @@ import torch
 
 
 class StageTimer:
-    """Collects the milliseconds of named stages; waits for a GPU so that each is charged its own."""
+    """Collects milliseconds a stage; waits for a GPU, so that each is charged its own."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

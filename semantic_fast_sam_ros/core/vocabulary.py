@@ -190,7 +190,7 @@ def read_groups(text: str) -> dict[str, list[str]]:
 
 
 def apply_groups(vocabulary: Vocabulary, groups: Mapping[str, Sequence[str]]) -> Vocabulary:
-    """Merge classes into published groups: a group becomes one class whose prompts are its members.
+    """Merge classes into groups: each becomes one class whose prompts are its members.
 
     Classes in no group keep their name; ids are given anew in order of first appearance.
 

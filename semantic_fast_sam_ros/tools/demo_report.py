@@ -113,7 +113,8 @@ def latency_plot(latencies_ms: list[float]) -> str:
         f'<polyline points="{points}"/>'
         f'<text x="2" y="{line + 4:.1f}">{median:.0f}</text><text x="2" y="12">ms</text>'
         f'<text x="40" y="{height - 4}">frame 1</text>'
-        f'<text x="{width - 10}" y="{height - 4}" text-anchor="end">{len(latencies_ms)}</text></svg>'
+        f'<text x="{width - 10}" y="{height - 4}" text-anchor="end">'
+        f'{len(latencies_ms)}</text></svg>'
     )
 
 
@@ -145,9 +146,11 @@ body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 1
   padding: 0 1rem; color: #1c2430; background: #f6f7f9; }}
 h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.05rem; margin: 0 0 .5rem; }}
 section {{ background: #fff; border-radius: 8px; padding: 1rem; margin: 1rem 0; }}
-.images {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 10px; }}
+.images {{ display: grid; gap: 10px;
+  grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); }}
 .images img {{ width: 100%; border-radius: 4px; display: block; }}
-.columns {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 1rem; }}
+.columns {{ display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); }}
 ul {{ list-style: none; padding: 0; margin: 0; }} li {{ padding: 2px 0; }}
 li i {{ display: inline-block; width: 1.1em; height: 1.1em; border-radius: 3px;
   vertical-align: -2px; margin-right: .5em; }}

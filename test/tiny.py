@@ -1,0 +1,316 @@
+"""Write tiny, randomly initialised checkpoints in the formats of the real ones."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CLASSES = ('road', 'sky', 'car', 'tree', 'person')
+SIDE = 64  # of the square that fixed-size networks take
+
+
+def write_fastsam(path: Path, names: tuple[str, ...] = ('object',)) -> Path:
+    """Write a YOLOv8-seg network as ultralytics saves it; one class makes it a FastSAM."""
+    from ultralytics.nn.tasks import SegmentationModel
+
+    network = _yolo(SegmentationModel, 'v8/yolov8-seg.yaml', names)
+    for branch in network.model[-1].cv3:  # scores spread round 0.5 instead of lying near 0
+        branch[-1].bias.data.fill_(0.0)
+        branch[-1].weight.data.normal_(std=2.0)
+    return _save_yolo(network, path, 'segment')
+
+
+def write_semantic(path: Path, names: tuple[str, ...] = CLASSES) -> Path:
+    """Write a network of ultralytics' semantic task, as yolo26n-sem.pt is one."""
+    from ultralytics.nn.tasks import SemanticSegmentationModel
+
+    network = _yolo(SemanticSegmentationModel, '26/yolo26-sem.yaml', names)
+    network.model[-1].classifier[-1].weight.data.normal_(std=2.0)
+    return _save_yolo(network, path, 'semantic')
+
+
+def _yolo(kind: type[torch.nn.Module], config: str, names: tuple[str, ...]) -> Any:
+    import ultralytics
+    import yaml
+
+    torch.manual_seed(0)
+    folder = Path(ultralytics.__file__).parent / 'cfg' / 'models'
+    body = yaml.safe_load((folder / config).read_text())
+    body.update(scales={'n': [0.33, 0.125, 128]}, scale='n', nc=len(names))
+    network: Any = kind(body, verbose=False)
+    network.names = dict(enumerate(names))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # keeps the signal of random weights alive
+            module.running_var.fill_(0.05)
+    return network
+
+
+def _save_yolo(network: Any, path: Path, task: str) -> Path:
+    network.task = task
+    content = {'epoch': -1, 'model': network.half(), 'ema': None, 'train_args': {'task': task}}
+    torch.save({**content, 'date': '2026-01-01', 'version': '8.4.0'}, path)
+    return path
+
+
+def write_segformer(folder: Path) -> Path:
+    """Write a SegFormer whose processor squeezes the image to a fixed size."""
+    from transformers import (
+        SegformerConfig,
+        SegformerForSemanticSegmentation,
+        SegformerImageProcessor,
+    )
+
+    config = SegformerConfig(
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        **_labels(),
+    )
+    size = {'height': 48, 'width': 96}
+    processor = SegformerImageProcessor(size=size)
+    return _save(SegformerForSemanticSegmentation(config), processor, folder)
+
+
+def write_upernet(folder: Path) -> Path:
+    """Write an UperNet over ConvNeXt."""
+    from transformers import (
+        ConvNextConfig,
+        SegformerImageProcessor,
+        UperNetConfig,
+        UperNetForSemanticSegmentation,
+    )
+
+    backbone = ConvNextConfig(
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        out_features=['stage1', 'stage2', 'stage3', 'stage4'],
+    )
+    config = UperNetConfig(
+        backbone_config=backbone, hidden_size=16, use_auxiliary_head=False, **_labels()
+    )
+    size = {'height': SIDE, 'width': SIDE}
+    processor = SegformerImageProcessor(size=size)
+    return _save(UperNetForSemanticSegmentation(config), processor, folder)
+
+
+def write_mobilenet(folder: Path) -> Path:
+    """Write a MobileNetV2 + DeepLabV3+ whose processor cuts out the centre, as the hub's do."""
+    from transformers import (
+        MobileNetV2Config,
+        MobileNetV2ForSemanticSegmentation,
+        MobileNetV2ImageProcessor,
+    )
+
+    config = MobileNetV2Config(depth_multiplier=0.25, **_labels())
+    processor = MobileNetV2ImageProcessor(
+        size={'shortest_edge': SIDE}, crop_size={'height': SIDE, 'width': SIDE}
+    )
+    return _save(MobileNetV2ForSemanticSegmentation(config), processor, folder)
+
+
+def write_dpt(folder: Path) -> Path:
+    """Write a DPT over a plain vision transformer."""
+    from transformers import DPTConfig, DPTForSemanticSegmentation, DPTImageProcessor
+
+    config = DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=SIDE,
+        patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=16,
+        use_auxiliary_head=False,
+        **_labels(),
+    )
+    size = {'height': SIDE, 'width': SIDE}
+    return _save(DPTForSemanticSegmentation(config), DPTImageProcessor(size=size), folder)
+
+
+def write_beit(folder: Path) -> Path:
+    """Write a BEiT, which takes images of one size only."""
+    from transformers import BeitConfig, BeitForSemanticSegmentation, BeitImageProcessor
+
+    config = BeitConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=SIDE,
+        patch_size=16,
+        out_indices=[1, 2, 3, 4],
+        pool_scales=[1, 2],
+        use_relative_position_bias=True,
+        use_auxiliary_head=False,
+        **_labels(),
+    )
+    processor = BeitImageProcessor(size={'height': SIDE, 'width': SIDE}, do_center_crop=False)
+    return _save(BeitForSemanticSegmentation(config), processor, folder)
+
+
+def write_maskformer(folder: Path) -> Path:
+    """Write a MaskFormer over Swin."""
+    from transformers import (
+        DetrConfig,
+        MaskFormerConfig,
+        MaskFormerForInstanceSegmentation,
+        MaskFormerImageProcessor,
+    )
+
+    decoder = DetrConfig(
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        num_queries=12,
+    )
+    config = MaskFormerConfig(
+        backbone_config=_swin(),
+        decoder_config=decoder,
+        fpn_feature_size=32,
+        mask_feature_size=32,
+        **_labels(),
+    )
+    processor = MaskFormerImageProcessor(size=_shortest(), num_labels=len(CLASSES))
+    return _save(MaskFormerForInstanceSegmentation(config), processor, folder)
+
+
+def write_mask2former(folder: Path) -> Path:
+    """Write a Mask2Former over Swin."""
+    from transformers import (
+        Mask2FormerConfig,
+        Mask2FormerForUniversalSegmentation,
+        Mask2FormerImageProcessor,
+    )
+
+    config = Mask2FormerConfig(backbone_config=_swin(), **_decoder(), **_labels())
+    processor = Mask2FormerImageProcessor(size=_shortest(), num_labels=len(CLASSES))
+    return _save(Mask2FormerForUniversalSegmentation(config), processor, folder)
+
+
+def write_oneformer(folder: Path) -> Path:
+    """Write a OneFormer with tokenizer and, as the hub's, class names kept elsewhere."""
+    from transformers import (
+        OneFormerConfig,
+        OneFormerForUniversalSegmentation,
+        OneFormerImageProcessor,
+    )
+
+    task = {'task_seq_len': 10, 'use_task_norm': True}
+    text = {'text_encoder_width': 16, 'text_encoder_vocab_size': 64, 'is_training': False}
+    config = OneFormerConfig(
+        backbone_config=_swin(),
+        conv_dim=32,
+        query_dec_layers=1,
+        common_stride=4,
+        **_decoder(),
+        **task,
+        **text,
+        **_labels(),
+    )
+    processor = OneFormerImageProcessor(size=_shortest())
+    _save(OneFormerForUniversalSegmentation(config), processor, folder)
+    change_json(
+        folder / 'preprocessor_config.json',
+        class_info_file='classes.json',
+        repo_path='nobody/classes',
+        num_text=4,
+    )
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a CLIP tokenizer that knows whole words."""
+    words = ['the</w>', 'task</w>', 'is</w>', 'semantic</w>']
+    pieces, merges = [], []
+    for word in words:
+        letters = [*word[: -len('</w>') - 1], word[-len('</w>') - 1 :]]
+        pieces += letters
+        while len(letters) > 1:
+            merges.append(f'{letters[0]} {letters[1]}')
+            letters = [letters[0] + letters[1], *letters[2:]]
+            pieces.append(letters[0])
+    tokens = ['<|startoftext|>', '<|endoftext|>', *dict.fromkeys(pieces)]
+    (folder / 'vocab.json').write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (folder / 'merges.txt').write_text('\n'.join(['#version: 0.2', *dict.fromkeys(merges)]))
+    (folder / 'tokenizer_config.json').write_text(json.dumps({'tokenizer_class': 'CLIPTokenizer'}))
+
+
+def change_json(file: Path, **values: object) -> None:
+    """Set keys of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+FAMILIES: dict[str, Callable[[Path], Path]] = {
+    'segformer': write_segformer,
+    'upernet': write_upernet,
+    'mobilenet_v2': write_mobilenet,
+    'dpt': write_dpt,
+    'beit': write_beit,
+    'maskformer': write_maskformer,
+    'mask2former': write_mask2former,
+    'oneformer': write_oneformer,
+}
+
+
+def _labels() -> dict[str, Any]:
+    torch.manual_seed(1)
+    names = dict(enumerate(CLASSES))
+    return {'id2label': names, 'label2id': {name: i for i, name in names.items()}}
+
+
+def _swin() -> Any:
+    from transformers import SwinConfig
+
+    return SwinConfig(
+        image_size=SIDE,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        drop_path_rate=0.0,
+        out_features=['stage1', 'stage2', 'stage3', 'stage4'],
+    )
+
+
+def _decoder() -> dict[str, Any]:
+    return {
+        'hidden_dim': 32,
+        'mask_feature_size': 32,
+        'mask_dim': 32,
+        'feature_size': 32,
+        'num_attention_heads': 2,
+        'encoder_layers': 1,
+        'decoder_layers': 2,
+        'encoder_feedforward_dim': 32,
+        'dim_feedforward': 32,
+        'num_queries': 12,
+        'train_num_points': 16,
+    }
+
+
+def _shortest() -> dict[str, int]:
+    return {'shortest_edge': SIDE, 'longest_edge': 4 * SIDE}
+
+
+def _save(model: Any, processor: Any, folder: Path) -> Path:
+    """Save model and processor; weights spread enough that pixels differ in their class."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim > 1 and 'position' not in name:
+                weight.normal_(std=2 / weight[0].numel() ** 0.5)
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
