@@ -175,7 +175,8 @@ def test_masks_vote_and_negatives_come_out_unlabelled(kind: str, folder: Path) -
     masks[0, :, :40], masks[1, :, 40:] = True, True
     proposals = MaskProposals(masks, torch.zeros(2, 4), torch.ones(2))
     names = [SemanticClass(i, n, (i, i, i), negative=n == 'bb') for i, n in enumerate(NAMES, 1)]
-    ours = labeller(kind, folder, Vocabulary(tuple(names)), **{'vote.minimum_purity': 0.0})
+    hard = {'vote.mode': 'hard', 'vote.minimum_purity': 0.0}
+    ours = labeller(kind, folder, Vocabulary(tuple(names)), **hard)
     with torch.inference_mode():
         labels = ours.label(image, proposals)
         best = ours._segmenter.segment(image, ours._prepared.classes).probabilities((48, 80))
