@@ -25,6 +25,8 @@ COMMANDS = (
     'view',
     'export-nav2',
     'export-hydra',
+    'evaluate',
+    'sweep',
     'prefetch',
     'doctor',
 )

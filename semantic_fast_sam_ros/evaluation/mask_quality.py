@@ -90,8 +90,9 @@ def _interpolated(hits: NDArray[np.int64], misses: NDArray[np.int64], regions: i
 
 
 def _iou(masks: NDArray[np.bool_], regions: NDArray[np.bool_]) -> NDArray[np.float64]:
-    a = masks.reshape(len(masks), -1).astype(np.float32)
-    b = regions.reshape(len(regions), -1).astype(np.float32)
+    pixels = int(np.prod(masks.shape[1:]))
+    a = masks.reshape(-1, pixels).astype(np.float32)
+    b = regions.reshape(-1, pixels).astype(np.float32)
     both = (a @ b.T).astype(np.float64)
     union = a.sum(1)[:, None] + b.sum(1)[None] - both
     return both / np.maximum(union, 1)

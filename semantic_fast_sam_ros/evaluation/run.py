@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,11 @@ class Plan:
 
     def file(self, row: Row, name: str) -> Path:
         """Return where the scores of a row on an image are kept."""
-        return self.work / f'{row.name}-{self._fingerprint(row)}' / f'{name}.npz'
+        return self._folders[row.name] / f'{name}.npz'
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        return {r.name: self.work / f'{r.name}-{self._fingerprint(r)}' for r in self.rows}
 
     def _fingerprint(self, row: Row) -> str:
         settings = {k: v for k, v in flatten(self.config).items() if not k.startswith(IRRELEVANT)}

@@ -59,7 +59,7 @@ def _one_a_segment(segments: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 class SamGenerator:
-    """Segment everything with SAM (Kirillov et al., arXiv 2304.02643), any Hugging Face SamModel."""
+    """Segment everything with a Hugging Face SamModel (Kirillov et al., arXiv 2304.02643)."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         """Load a folder; raises ModelError if it holds no SAM."""

@@ -1,0 +1,182 @@
+"""Sum the images' scores up into the figures of a row."""
+
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.evaluation import calibration, confusion, mask_quality, temporal
+from semantic_fast_sam_ros.evaluation.rows import Row
+from semantic_fast_sam_ros.evaluation.run import Plan, stored
+from semantic_fast_sam_ros.evaluation.samples import DataSet, Sample
+from semantic_fast_sam_ros.evaluation.scores import DISTANCE_EDGES, STAGES, ImageScores
+
+FlowTargets = dict[tuple[str, str], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Neighbouring frames of one sequence, and where the pixels go between them."""
+
+    pairs: list[tuple[Sample, Sample]]
+    moved: FlowTargets
+    truth: float  # agreement of the true labels: what a perfect labeller would reach
+
+
+def summarise(plan: Plan) -> dict[str, Any]:
+    """Return all figures of an evaluation as plain values: what --json writes."""
+    frames = follow(plan.data_set)
+    return {
+        'dataset': plan.data_set.name,
+        'split': plan.data_set.split,
+        'images': len(plan.data_set.samples),
+        'classes': list(plan.data_set.vocabulary.names),
+        'boundary_pixels': list(plan.boundary_pixels),
+        'temporal_truth': frames.truth if frames.pairs else None,
+        'frame_pairs': len(frames.pairs),
+        'torch_threads': torch.get_num_threads(),
+        'rows': [_row(plan, row, frames) for row in plan.rows],
+    }
+
+
+def follow(data_set: DataSet) -> Frames:
+    """Follow the pixels of each frame into the next of its sequence."""
+    pairs = [
+        (a, b) for a, b in pairwise(data_set.samples) if a.sequence and a.sequence == b.sequence
+    ]
+    moved: FlowTargets = {}
+    counts = np.zeros(2, np.int64)
+    for a, b in pairs:
+        (first, true_first), (second, true_second) = data_set.read(a), data_set.read(b)
+        if first.shape != second.shape:
+            continue
+        target = temporal.targets(temporal.flow(first, second), temporal.flow(second, first))
+        moved[a.name, b.name] = target
+        counts += temporal.agreement(true_first, true_second, target)
+    return Frames(pairs, moved, float(counts[1] / max(1, counts[0])))
+
+
+def _row(plan: Plan, row: Row, frames: Frames) -> dict[str, Any]:
+    images = list(stored(plan, row))
+    matrices = np.stack([s.matrix for s in images])
+    matrix = matrices.sum(0)
+    names = plan.data_set.vocabulary.names
+    low, high = confusion.bootstrap_interval(matrices)
+    histogram = np.sum([s.calibration for s in images], 0)
+    band = np.sum([s.boundary_iou for s in images], 0)
+    band_iou = np.where(band[:, 1] > 0, band[:, 0] / np.maximum(band[:, 1], 1), np.nan)
+    distance = np.sum([s.distance for s in images], 0)
+    return {
+        'name': row.name,
+        'about': row.about,
+        'miou': confusion.mean_iou(matrix),
+        'miou_interval': [low, high],
+        'miou_by_sequence': _by_sequence(plan.data_set, matrices),
+        'per_class_iou': _named(names, confusion.class_iou(matrix)),
+        'pixel_accuracy': confusion.pixel_accuracy(matrix),
+        'frequency_weighted_iou': confusion.frequency_weighted_iou(matrix),
+        'boundary_f': _boundary_f(plan, images),
+        'boundary_iou': number(_mean(band_iou)),
+        'mask_ar': _mask_recall(row, images),
+        'mask_ap': number(mask_quality.average_precision([s.masks for s in images]))
+        if row.masks
+        else None,
+        'mask_count': float(np.mean([s.mask_count for s in images])),
+        'mask_coverage': float(np.mean([s.masks.covered for s in images])),
+        'ece': number(calibration.expected_error(histogram)),
+        'reliability': calibration.reliability(histogram),
+        'error_by_distance': [
+            {'from_px': edge, 'pixels': int(n), 'wrong': int(wrong)}
+            for edge, (n, wrong) in zip(DISTANCE_EDGES, distance.tolist(), strict=True)
+        ],
+        'temporal': _temporal(plan.data_set, images, frames),
+        **_timing(images),
+        'peak_memory_mb': peak_memory_mb(),
+        'runs': plan.runs,
+        'per_image_miou': {
+            sample.name: number(confusion.mean_iou(s.matrix))
+            for sample, s in zip(plan.data_set.samples, images, strict=True)
+        },
+    }
+
+
+def number(value: float) -> float | None:
+    """Return a value that JSON knows: NaN becomes null."""
+    return float(value) if np.isfinite(value) else None
+
+
+def peak_memory_mb() -> float:
+    """Return the largest memory this process has had: of the GPU where it uses one."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return float(torch.cuda.max_memory_allocated() / 2**20)
+    unit = 2**20 if sys.platform == 'darwin' else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float('nan')
+
+
+def _named(names: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {name: number(value) for name, value in zip(names, values.tolist(), strict=True)}
+
+
+def _boundary_f(plan: Plan, images: list[ImageScores]) -> dict[str, float | None]:
+    """Average over the classes of an image, then over the images."""
+    stacked = np.stack([s.boundary_f for s in images])
+    return {
+        str(pixels): number(_mean(np.array([_mean(image) for image in stacked[:, i]])))
+        for i, pixels in enumerate(plan.boundary_pixels)
+    }
+
+
+def _mask_recall(row: Row, images: list[ImageScores]) -> dict[str, float | None] | None:
+    if not row.masks:
+        return None
+    matches = [s.masks for s in images]
+    return {
+        str(limit): number(mask_quality.average_recall(matches, limit))
+        for limit in mask_quality.MASK_LIMITS
+    }
+
+
+def _by_sequence(data_set: DataSet, matrices: confusion.Matrix) -> dict[str, float | None]:
+    sequences = [sample.sequence for sample in data_set.samples]
+    return {
+        name: number(
+            confusion.mean_iou(matrices[[i for i, s in enumerate(sequences) if s == name]].sum(0))
+        )
+        for name in sorted(set(sequences))
+    }
+
+
+def _temporal(data_set: DataSet, images: list[ImageScores], frames: Frames) -> float | None:
+    labels = {s.name: i.labels for s, i in zip(data_set.samples, images, strict=True)}
+    counts = np.zeros(2, np.int64)
+    for a, b in _followed(frames):
+        counts += temporal.agreement(labels[a], labels[b], frames.moved[a, b])
+    return float(counts[1] / counts[0]) if counts[0] else None
+
+
+def _followed(frames: Frames) -> Iterator[tuple[str, str]]:
+    yield from frames.moved
+
+
+def _timing(images: list[ImageScores]) -> dict[str, Any]:
+    """Return mean and deviation over the runs of the mean time an image, by stage and in all."""
+    stages = [stage for stage in STAGES if any(stage in s.stage_ms for s in images)]
+    means = {stage: np.mean([s.stage_ms[stage] for s in images], 0) for stage in stages}
+    total = np.sum(list(means.values()), 0)
+    values = {**means, 'total': total}
+    return {
+        'stage_ms': {
+            name: {'mean': float(v.mean()), 'std': float(v.std())} for name, v in values.items()
+        },
+        'frames_per_second': float(1000 / total.mean()),
+    }

@@ -1,0 +1,84 @@
+"""Measure labels, borders, masks, calibration and time on a labelled data set."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.evaluation import datasets, html, markdown, results, rows
+from semantic_fast_sam_ros.evaluation import run as evaluation
+from semantic_fast_sam_ros.evaluation.datasets import Source
+from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument('dataset', choices=sorted(datasets.READERS), help='layout of the folder')
+    parser.add_argument('folder', type=Path, metavar='DIR', help='as its owners publish it')
+    parser.add_argument('--split', default='val', help='default: val')
+    parser.add_argument(
+        '--rows',
+        default='dense,sfs',
+        help=f'by comma, of: {", ".join([*rows.ROWS, *rows.open_rows()])}',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
+    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables')
+    parser.add_argument('--html', type=Path, metavar='FILE', help='write tables, plots, pictures')
+    parser.add_argument('--limit', type=int, default=0, help='so many images (0: all)')
+    parser.add_argument('--stride', type=int, default=1, help='every so many-th image')
+    parser.add_argument('--runs', type=int, default=1, help='time each stage so often')
+    parser.add_argument(
+        '--boundary-px', default='1,3', help='distances of the boundary F-score (default: 1,3)'
+    )
+    parser.add_argument('--sam', default='facebook/sam-vit-huge', help='SamModel of the row ssa')
+    parser.add_argument('--classes', default='', help='generic: vocabulary file in label order')
+    parser.add_argument(
+        '--first-label', type=int, default=0, help='generic: its first label value'
+    )
+    parser.add_argument(
+        '--work', type=Path, help='keeps the scores of each image, to go on after an interruption'
+    )
+    add_pipeline_arguments(parser)
+
+
+def run_plan(plan: evaluation.Plan) -> None:
+    """Evaluate with a progress line."""
+    for done, total in evaluation.evaluate(plan):
+        print(f'\r{done}/{total} images', end='', file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
+def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
+    """Return what the options ask for."""
+    source = Source(arguments.folder, arguments.split, arguments.classes, arguments.first_label)
+    data_set = datasets.read_data_set(arguments.dataset, source)
+    return evaluation.Plan(
+        data_set.select(max(1, arguments.stride), max(0, arguments.limit)),
+        config_from(arguments),
+        rows.choose(name.strip() for name in arguments.rows.split(',')),
+        arguments.work or weights.cache_folder() / 'evaluation',
+        max(1, arguments.runs),
+        tuple(int(p) for p in arguments.boundary_px.split(',')),
+        arguments.sam,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate and write what was asked for."""
+    plan = plan_of(arguments)
+    run_plan(plan)
+    report = results.summarise(plan)
+    text = markdown.write(report)
+    print(text)
+    outputs = {
+        arguments.json: lambda: json.dumps(report, indent=1),
+        arguments.markdown: lambda: text,
+        arguments.html: lambda: html.write(plan, report),
+    }
+    for path, content in outputs.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content(), encoding='utf-8')
+            print(f'wrote {path}', file=sys.stderr)
+    return 0
