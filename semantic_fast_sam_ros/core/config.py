@@ -165,7 +165,7 @@ class ClipSettings:
     """The open-vocabulary labellers that use an open_clip network."""
 
     model: str = setting(
-        'clip_camvid',
+        'MobileCLIP2-S0/dfndr2b',
         'open_clip model: a folder (also one in models/), ARCHITECTURE/TAG of its list such as '
         'MobileCLIP2-S0/dfndr2b, or a hub name; with clip.checkpoint: an architecture',
     )

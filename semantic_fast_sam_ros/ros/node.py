@@ -1,10 +1,11 @@
 """The lifecycle node: camera images in, labels, overlays and detections out. Wiring only."""
 
 import gc
+import os
 import sys
 import time
 import traceback
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import rclpy
 import torch
@@ -123,11 +124,13 @@ class SemanticFastSamNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give the memory of the models back."""
         self._release()
+        free_memory()
         return DONE
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from whatever state."""
         self.close()
+        free_memory()
         return DONE
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -160,9 +163,6 @@ class SemanticFastSamNode(LifecycleNode):
             self._outputs.destroy()
         self._outputs = self._pipeline = None
         self._settings.locked = False
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     # Frames
 
@@ -287,7 +287,23 @@ class SemanticFastSamNode(LifecycleNode):
         return str(self._state_machine.current_state[1])
 
 
-def main(args: list[str] | None = None) -> int:
+def free_memory() -> None:
+    """Give the memory of models that nobody holds any more back to the machine."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def main() -> NoReturn:
+    """Be the process of the node."""
+    code = run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: Python would take the models apart piece by piece, longer than launch waits.
+    os._exit(code)
+
+
+def run(args: list[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
     try:
         rclpy.init(args=args)
@@ -314,4 +330,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -2,8 +2,8 @@
 
 import argparse
 
+from semantic_fast_sam_ros.core import clip_model, weights
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,4 +32,6 @@ def fetch(name: str) -> str:
     policy = weights.Policy(trust_model_files=True)  # fetching loads nothing
     if name.endswith('.pt'):
         return str(weights.checkpoint_file(name, policy))
+    if clip_model.is_clip(name):
+        return str(clip_model.clip_folder(name, policy))
     return str(weights.pretrained_folder(name, policy))

@@ -105,9 +105,12 @@ def test_counts_add_up_when_the_camera_is_faster(
     peer.feed(camera, photo_message(20), lambda: labels)
     before = running.node._worker.counts.dropped
     message = photo_message(21)
-    for _ in range(200):
+
+    def dropping() -> bool:
         camera.publish(message)
-    until(lambda: running.node._worker.counts.dropped > before, 'dropped frames')
+        return running.node._worker.counts.dropped > before
+
+    until(dropping, 'dropped frames')
 
     def settled() -> bool:
         counts = running.node._worker.counts
