@@ -67,7 +67,7 @@ def test_a_click_tells_class_confidence_and_mask(page):
     page.check('#freeze')
     size = page.locator('#picture').bounding_box()
     page.click('#picture', position={'x': size['width'] - 9, 'y': 30})
-    until(lambda: 'confidence' in page.inner_text('#pixel'), 'an answer to the click')
+    until(lambda: 'Mask' in page.inner_text('#pixel'), 'an answer to the click')
     text = page.inner_text('#pixel')
     assert text.startswith('car (id 2), confidence 80 %')
     assert 'Mask 1: car 75 %' in text
