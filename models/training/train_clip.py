@@ -360,6 +360,13 @@ def main() -> None:
     train_on_features(model, lesson, features, classes, validation, checkpoint, args)
 
 
+def copy_of(model: CLIP) -> CLIP:
+    """Return the model as it comes out of its file."""
+    made = CLIP(**MODEL)
+    made.load_state_dict(model.state_dict())
+    return made.eval()
+
+
 def train_on_features(
     model: CLIP,
     lesson: Lesson,
@@ -423,15 +430,17 @@ def train_on_features(
                 flush=True,
             )
         if step % 200 == 0:
-            features, truth, _ = embed_segments(average.module, validation[::5], 'blur')
-            print(f'step {step} val {accuracies(average.module, features, truth)}', flush=True)
+            trial = copy_of(average.module)
+            features, truth, _ = embed_segments(trial, validation[::5], 'blur')
+            print(f'step {step} val {accuracies(trial, features, truth)}', flush=True)
         if step % 50 == 0:
             state = {'model': model.state_dict(), 'average': average.state_dict()}
             state |= {'optimiser': optimiser.state_dict(), 'step': step, 'elapsed': elapsed}
             torch.save(state, checkpoint.with_suffix('.tmp'))
             checkpoint.with_suffix('.tmp').replace(checkpoint)
-    report(average.module, validation)
-    save(average.module, args.output)
+    final = copy_of(average.module)
+    report(final, validation)
+    save(final, args.output)
 
 
 LAST = torch.channels_last
