@@ -1,20 +1,20 @@
 """Find, download and verify model files, and keep every library off the network and the home."""
 
 import contextlib
-import hashlib
-import json
+import http.client
 import os
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.pinning import pin, pins_file, verify
 from semantic_fast_sam_ros.core.resources import resource_folder
 
 DOWNLOAD_TIMEOUT_S = 10.0
+HUB_TIMEOUT_S = 8.0  # for the first answer of the model hub, which waits for ever otherwise
 PREFETCH = 'python -m semantic_fast_sam_ros prefetch'
 _ASSETS = 'https://github.com/ultralytics/assets/releases/download/v8.4.0'
 # Licence of all of these: AGPL-3.0.
@@ -77,20 +77,22 @@ def silence_libraries() -> None:
 def checkpoint_file(name: str, policy: Policy) -> Path:
     """Return the local file of a `.pt` checkpoint, downloading a known one if it is missing.
 
-    Looked for as a path, in models/, in the cache; then downloaded.
+    A bare name is looked for in models/, the cache and the working folder; then downloaded.
 
     Raises:
         ModelError: missing, not trusted, or not what was downloaded at first.
     """
     given = Path(name).expanduser()
-    if given.name != name or given.is_file():
-        return _trusted(given, policy)
     places = [models_folder() / name, cache_folder() / 'weights' / name]
+    if given.name != name:
+        return _trusted(given, policy)
     if places[0].is_file():
         return places[0]
     if places[1].is_file():
         verify(places[1])
         return places[1]
+    if given.is_file():
+        return _trusted(given, policy)
     if name not in KNOWN:
         raise _missing(name, places, f'known names: {", ".join(sorted(KNOWN))}')
     if policy.offline:
@@ -114,26 +116,50 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
     for place in places:
         if (place / marker).is_file():
             return place
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = list(PRETRAINED_PATTERNS)
     try:
-        with contextlib.suppress(LocalEntryNotFoundError):
-            folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=patterns))
-            if (folder / marker).is_file() and _pins_file(folder).is_file():
-                verify(folder)
-                return folder
-        if not policy.offline:
-            folder = Path(snapshot_download(name, allow_patterns=patterns))
-            pin(folder)
+        folder = _cached_snapshot(name)
+        if (folder is None or not (folder / marker).is_file()) and not policy.offline:
+            folder = _download_snapshot(name)
+        if folder is not None and (folder / marker).is_file():
             return folder
         reason = f'bring it with `{PREFETCH} {name}` on a machine with a network'
-    except HFValidationError:
-        reason = 'it is no folder, and no Hugging Face name either'
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = f'download failed ({str(error).splitlines()[0]}); `{PREFETCH} {name}` brings it'
+        if not policy.offline:
+            reason = f'the hub has it, but without {marker}'
+    except ModelError:
+        raise
+    except Exception as error:  # the hub client lets through what its HTTP library raises
+        reason = f'download failed ({_first_line(error)}); `{PREFETCH} {name}` brings it'
     raise _missing(name, [*places, cache_folder() / 'huggingface'], reason)
+
+
+def _cached_snapshot(name: str) -> Path | None:
+    """Return the folder of a hub model that was downloaded whole; asks no network."""
+    silence_libraries()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            name, local_files_only=True, allow_patterns=list(PRETRAINED_PATTERNS)
+        )
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        reason = 'it is no folder, and no Hugging Face name either'
+        raise _missing(name, [Path(name), models_folder() / name], reason) from error
+    if not pins_file(Path(found)).is_file():
+        return None
+    verify(Path(found))
+    return Path(found)
+
+
+def _download_snapshot(name: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
+    folder = Path(snapshot_download(name, allow_patterns=list(PRETRAINED_PATTERNS)))
+    pin(folder)
+    return folder
 
 
 def models_folder() -> Path:
@@ -160,45 +186,27 @@ def download(url: str, target: Path) -> Path:
         print(file=sys.stderr)
         if size and partial.stat().st_size != size:
             raise OSError(f'got {partial.stat().st_size} of {size} bytes')
+        pin(target, partial)
         partial.replace(target)
-        pin(target)
-    except (OSError, urllib.error.URLError) as error:
-        partial.unlink(missing_ok=True)
+    except (OSError, http.client.HTTPException) as error:
         raise ModelError(f'cannot download {url} to {target}: {error}') from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return target
-
-
-def pin(path: Path) -> None:
-    """Write the SHA-256 of a file, or of a folder's files, beside it."""
-    _pins_file(path).write_text(json.dumps(_checksums(path), indent=1))
-
-
-def verify(path: Path) -> None:
-    """Compare a cached file or folder with the checksums pinned when it came.
-
-    Raises:
-        ModelError: it has no pin, or it changed.
-    """
-    pins = _pins_file(path)
-    if not pins.is_file():
-        raise ModelError(
-            f'{path} has no pinned checksum ({pins.name}): delete it and prefetch again'
-        )
-    expected = json.loads(pins.read_text())
-    changed = sorted(
-        name for name, digest in _checksums(path).items() if expected.get(name) != digest
-    )
-    if changed:
-        raise ModelError(
-            f'{path}: {", ".join(changed)} changed since the download: delete and prefetch again'
-        )
 
 
 def _trusted(path: Path, policy: Policy) -> Path:
     if not path.is_file():
         raise ModelError(f'no model file {path}')
-    inside = path.resolve().is_relative_to(models_folder().resolve())
-    if not inside and not policy.trust_model_files:
+    folder = models_folder()
+    # As named or as resolved: an installation may link models/ file by file.
+    if path.absolute().parent == folder or path.resolve().is_relative_to(folder.resolve()):
+        return path
+    if path.resolve().parent == (cache_folder() / 'weights').resolve():
+        verify(path)
+        return path
+    if not policy.trust_model_files:
         raise ModelError(
             f'{path} is not one of the shipped models, and a .pt file can run code: '
             'set trust_model_files to true if you trust its origin'
@@ -211,21 +219,8 @@ def _missing(name: str, places: list[Path], advice: str) -> ModelError:
     return ModelError(f'model {name!r} is not here (looked in {looked}): {advice}')
 
 
-def _pins_file(path: Path) -> Path:
-    return path.parent / f'{path.name}.sha256.json'
-
-
-def _checksums(path: Path) -> dict[str, str]:
-    files = [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file())
-    return {file.name: _sha256(file) for file in files}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open('rb') as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _copy(source: object, target: object) -> Iterator[int]:
