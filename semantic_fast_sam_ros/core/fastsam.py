@@ -27,6 +27,9 @@ class FastSamGenerator:
         self._device = device
         self._dtype = dtype
         self._network = load_ultralytics(checkpoint, 'segment').to(device=device, dtype=dtype)
+        if len(self._network.names) != 1:
+            names = ', '.join(str(name) for name in list(self._network.names.values())[:5])
+            raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
         self._network.to(memory_format=torch.channels_last)
 
     def generate(self, image: Tensor) -> MaskProposals:

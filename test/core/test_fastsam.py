@@ -83,6 +83,46 @@ def test_a_network_for_another_task_is_refused(tiny_checkpoints: dict[str, Path]
         generator(tiny_checkpoints['semantic'])
 
 
+def test_a_network_with_classes_is_refused(tiny_checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ModelError, match='cat, dog, cow'):
+        generator(tiny_checkpoints['many'])
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_finds_about_the_same(
+    shipped_fastsam: Path, street_tensor: Tensor, dtype: torch.dtype
+) -> None:
+    settings = MaskSettings(max_masks=8)
+    with torch.inference_mode():
+        full = FastSamGenerator(shipped_fastsam, settings, CPU, torch.float32)
+        half = FastSamGenerator(shipped_fastsam, settings, CPU, dtype)
+        masks, found = full.generate(street_tensor), half.generate(street_tensor)
+    assert found.boxes.dtype == found.scores.dtype == torch.float32
+    best = [max(overlap(a, b) for b in masks.masks.numpy()) for a in found.masks.numpy()]
+    assert np.median(best) > 0.8
+
+
+def test_no_more_masks_than_asked_and_the_best_first(
+    shipped_fastsam: Path, street_tensor: Tensor
+) -> None:
+    with torch.inference_mode():
+        found = generator(shipped_fastsam, max_masks=3).generate(street_tensor)
+    assert len(found) == 3
+    assert (found.scores.diff() <= 0).all()
+
+
+def test_boxes_are_corners_in_pixels_round_their_masks(
+    shipped_fastsam: Path, street_tensor: Tensor
+) -> None:
+    with torch.inference_mode():
+        found = generator(shipped_fastsam).generate(street_tensor)
+    for mask, (x1, y1, x2, y2) in zip(found.masks.numpy(), found.boxes.numpy(), strict=True):
+        rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        assert 0 <= x1 < x2 <= 480 and 0 <= y1 < y2 <= 640
+        assert columns[0] >= x1 and columns[-1] < x2
+        assert rows[0] >= y1 and rows[-1] < y2
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / 'broken.pt').write_bytes(b'not a checkpoint')
     with pytest.raises(ModelError, match=r'broken\.pt is not a readable'):
