@@ -33,13 +33,13 @@ def collect(masks: Tensor, probabilities: Tensor, labels: Tensor) -> Votes:
     flat_probabilities = probabilities.flatten(1).T
     hard = probabilities.new_zeros((len(masks), classes))
     soft = torch.zeros_like(hard)
-    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks)))
+    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks), classes))
     for start in range(0, flat_labels.numel(), step):
         block = slice(start, start + step)
         # float32 counts pixels exactly up to 2^24 a block, which no block reaches.
         weights = flat_masks[:, block].to(probabilities.dtype)
-        one_hot = torch.nn.functional.one_hot(flat_labels[block], classes).to(probabilities.dtype)
-        hard += weights @ one_hot
+        voters = flat_labels[block, None]
+        hard += weights @ probabilities.new_zeros((len(voters), classes)).scatter_(1, voters, 1.0)
         soft += weights @ flat_probabilities[block]
     count = hard.sum(1, keepdim=True).clamp_min(1)
     return Votes(hard / count, soft / count)
