@@ -11,7 +11,12 @@ from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, apply_groups, from_names
+from semantic_fast_sam_ros.core.vocabulary import (
+    Vocabulary,
+    apply_groups,
+    from_names,
+    without_repeats,
+)
 
 # Above so many values the probabilities are computed on a coarser grid than the image's:
 # 150 classes at 1920 x 1080 would be 1.2 GB a frame.
@@ -116,7 +121,7 @@ def closed_set_vocabulary(
     Raises:
         ConfigError: a group names a class that the model lacks.
     """
-    own = from_names(class_names)
+    own = from_names(without_repeats(class_names))
     base = wanted or own
     if not groups:
         return base

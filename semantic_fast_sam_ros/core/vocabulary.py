@@ -130,6 +130,14 @@ def from_names(names: Iterable[str]) -> Vocabulary:
     )
 
 
+def without_repeats(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names, each once: some models give two of their classes the same one."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(_key(name), name)
+    return tuple(first.values())
+
+
 def parse_list(text: str) -> Vocabulary:
     """Read 'road, car | vehicle, dog': classes by comma, prompts of a class by bar.
 
@@ -262,9 +270,11 @@ def _key(name: str) -> str:
 
 
 def _require_distinct(what: str, values: Sequence[object]) -> None:
-    repeated = next((v for i, v in enumerate(values) if v in values[:i]), None)
-    if repeated is not None:
-        raise ConfigError(f'the {what} {repeated!r} stands in the vocabulary twice')
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise ConfigError(f'the {what} {value!r} stands in the vocabulary twice')
+        seen.add(value)
 
 
 def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
