@@ -1,7 +1,7 @@
 """Write tiny, randomly initialised checkpoints in the formats of the real ones."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,17 @@ def _save_yolo(network: Any, path: Path, task: str) -> Path:
     return path
 
 
-def write_segformer(folder: Path) -> Path:
+class Intruder:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, (f'open({str(self.mark)!r}, "w").close()',)
+
+
+def write_segformer(folder: Path, names: Sequence[str] = CLASSES) -> Path:
     """Write a SegFormer whose processor squeezes the image to a fixed size."""
     from transformers import (
         SegformerConfig,
@@ -67,7 +77,7 @@ def write_segformer(folder: Path) -> Path:
         depths=[1, 1, 1, 1],
         num_attention_heads=[1, 1, 2, 2],
         decoder_hidden_size=16,
-        **_labels(),
+        **_labels(names),
     )
     size = {'height': 48, 'width': 96}
     processor = SegformerImageProcessor(size=size)
@@ -262,10 +272,9 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def _labels() -> dict[str, Any]:
+def _labels(names: Sequence[str] = CLASSES) -> dict[str, Any]:
     torch.manual_seed(1)
-    names = dict(enumerate(CLASSES))
-    return {'id2label': names, 'label2id': {name: i for i, name in names.items()}}
+    return {'id2label': dict(enumerate(names)), 'label2id': {n: i for i, n in enumerate(names)}}
 
 
 def _swin() -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from torch import Tensor
 
@@ -29,14 +30,14 @@ def test_masks_equal_those_of_a_plain_fastsam_call(
 ) -> None:
     from ultralytics import FastSAM
 
-    settings = MaskSettings(confidence=0.3)
+    settings = MaskSettings(confidence=0.1)
     with torch.inference_mode():
-        ours = generator(shipped_fastsam, confidence=0.3).generate(street_tensor)
+        ours = generator(shipped_fastsam, confidence=0.1).generate(street_tensor)
     bgr = np.ascontiguousarray(street[..., ::-1])  # what ultralytics takes numpy images to be
     theirs = FastSAM(str(shipped_fastsam))(
         bgr,
         imgsz=settings.image_size,
-        conf=0.3,
+        conf=settings.confidence,
         iou=settings.iou,
         retina_masks=True,
         max_det=settings.max_masks,
@@ -45,9 +46,9 @@ def test_masks_equal_those_of_a_plain_fastsam_call(
     )[0]
     reference = theirs.masks.data.numpy().astype(bool)
     best = [max(overlap(mask, other) for other in ours.masks.numpy()) for mask in reference]
-    assert len(reference) >= 3
+    assert len(reference) >= 8
     assert abs(len(reference) - len(ours)) <= 1
-    assert np.median(best) > 0.97
+    assert min(best) > 0.97
 
 
 def test_swapped_colours_are_another_image(shipped_fastsam: Path, street_tensor: Tensor) -> None:
@@ -129,25 +130,17 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         generator(tmp_path / 'broken.pt')
 
 
-class Intruder:
-    """Unpickled, it would leave a file."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return exec, (f'open({str(self.mark)!r}, "w").close()',)
-
-
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
     mark, file = tmp_path / 'it_ran', tmp_path / 'evil.pt'
-    torch.save({'model': Intruder(mark)}, file)
+    torch.save({'model': tiny.Intruder(mark)}, file)
     with pytest.raises(ModelError):
         generator(file)
-    file.write_bytes(pickle.dumps(Intruder(mark)))
+    file.write_bytes(pickle.dumps(tiny.Intruder(mark)))
     with pytest.raises(ModelError):
         generator(file)
     assert not mark.exists()
+    pickle.loads(file.read_bytes())
+    assert mark.exists(), 'the file is harmless, so that this test could not fail'
 
 
 def test_a_file_from_elsewhere_needs_trust(tiny_checkpoints: dict[str, Path]) -> None:

@@ -1,16 +1,19 @@
 """The whole pipeline on a real photo with the models that ship."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 from semantic_fast_sam_ros.core.config import Config, DenseSettings, from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError, ModelError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.render import colour_labels, overlay
+from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names
 
 
 @pytest.fixture
@@ -92,6 +95,77 @@ def test_two_callers_get_the_same_as_one(segment: SemanticFastSam, street: np.nd
         caller.join()
     assert len(found) == 2
     assert all(np.array_equal(labels, alone) for labels in found)
+
+
+def test_memory_that_is_not_contiguous_is_as_good(
+    segment: SemanticFastSam, street: np.ndarray
+) -> None:
+    backwards = np.ascontiguousarray(street[::2, ::2, ::-1])  # a BGR image, read as RGB
+    contiguous = np.ascontiguousarray(street[::2, ::2])
+    contiguous.flags.writeable = False
+    expected = segment(contiguous)
+    found = segment(backwards[..., ::-1])
+    np.testing.assert_array_equal(found.label_map, expected.label_map)
+    np.testing.assert_array_equal(found.instances, expected.instances)
+
+
+def test_nothing_is_loaded_again_for_the_next_image(
+    segment: SemanticFastSam, street: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError('loaded while running')
+
+    monkeypatch.setattr('ultralytics.nn.tasks.load_checkpoint', refuse)
+    monkeypatch.setattr('transformers.PreTrainedModel.from_pretrained', refuse)
+    first, second = segment(street[::2, ::2]), segment(street[::2, ::2])
+    np.testing.assert_array_equal(first.label_map, second.label_map)
+
+
+def test_masks_alone_have_no_labels(street: np.ndarray) -> None:
+    result = SemanticFastSam.from_profile('embedded', labeller='none', vocabulary='')(street)
+    assert len(result.boxes) >= 5
+    assert result.instances.any()
+    assert not result.label_map.any()
+    assert not result.confidence.any()
+
+
+def with_model(folder: Path, **values: object) -> Config:
+    return from_values({'dense.model': str(folder), 'dense.image_size': 0, **values})
+
+
+def test_three_hundred_classes_need_sixteen_bits(tmp_path: Path, street: np.ndarray) -> None:
+    names = [f'thing {i}' for i in range(300)]
+    history = VocabularyHistory()
+    history.admit(from_names([f'older thing {i}' for i in range(255)]))
+    config = with_model(tiny.write_segformer(tmp_path / 'many', names))
+    result = SemanticFastSam(config, history)(street[::4, ::4])
+    assert result.vocabulary.max_id == 555
+    assert result.label_map.dtype == np.uint16
+    assert result.label_map.min() > 255  # eight bits would cut them
+    assert result.vocabulary.name_of(int(result.label_map[0, 0])) in names
+
+
+def test_classes_of_one_name_are_one_class(tmp_path: Path, street: np.ndarray) -> None:
+    folder = tiny.write_segformer(tmp_path / 'twice', ('road', 'sky', 'Road', 'car', 'tree'))
+    segment = SemanticFastSam(with_model(folder))
+    assert segment.vocabulary.names == ('road', 'sky', 'car', 'tree')
+    assert segment(street[::4, ::4]).label_map.max() <= 4
+
+
+def test_ids_keep_their_meaning_over_pipelines_of_one_process(
+    tiny_folder: Callable[[str], Path], street: np.ndarray
+) -> None:
+    history, folder = VocabularyHistory(), tiny_folder('segformer')
+    first = SemanticFastSam(with_model(folder), history)
+    groups = with_model(folder, groups='{thing: [car, person]}')
+    second = SemanticFastSam(groups, history)
+    assert [c.id for c in first.vocabulary.classes] == [1, 2, 3, 4, 5]
+    ids = {c.name: c.id for c in second.vocabulary.classes}
+    assert ids == {'road': 1, 'sky': 2, 'tree': 4, 'thing': 6}
+    small = street[::4, ::4]
+    before, after = first(small).label_map, second(small).label_map
+    assert set(np.unique(after)) <= {1, 2, 4, 6}
+    np.testing.assert_array_equal(np.isin(before, (3, 5)).any(), (after == 6).any())
 
 
 def test_groups_are_published_as_one_class(street: np.ndarray) -> None:
