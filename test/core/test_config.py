@@ -34,6 +34,19 @@ def test_a_bad_value_is_refused_with_what_would_be_right(
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize('known', config.settings(), ids=lambda known: known.name)
+def test_a_setting_explains_itself_and_its_default_is_allowed(known: config.Setting) -> None:
+    assert len(known.help) > 10
+    assert config.check(known, known.default) == known.default
+    if known.kind in (int, float):  # the messages and the ROS descriptors name both ends
+        assert known.minimum is not None and known.maximum is not None
+        for beyond in (known.minimum - 1, known.maximum + 1):
+            with pytest.raises(ConfigError, match='must lie in'):
+                config.check(known, known.kind(beyond))
+    with pytest.raises(ConfigError, match=f'{known.name} must be a'):
+        config.check(known, {'value': known.default})
+
+
 def test_an_integer_serves_as_a_float() -> None:
     assert config.from_values({'masks.confidence': 1}).masks.confidence == 1.0
 

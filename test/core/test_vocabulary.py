@@ -7,6 +7,7 @@ import pytest
 from semantic_fast_sam_ros.core import vocabulary
 from semantic_fast_sam_ros.core.closed_set import closed_set_vocabulary
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names, parse_list
 
 
@@ -96,3 +97,13 @@ def test_a_bad_group_map_is_refused(text: str, words: str) -> None:
     with pytest.raises(ConfigError) as refused:
         closed_set_vocabulary(('road', 'car'), None, vocabulary.read_groups(text))
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize('data_set', ['camvid', 'cityscapes'])
+def test_shipped_group_maps_fit_their_vocabulary(data_set: str) -> None:
+    file = resource_folder('config') / 'groups' / f'drivable_{data_set}.yaml'
+    groups = vocabulary.read_groups(str(file))
+    classes = vocabulary.resolve(data_set)
+    grouped = vocabulary.apply_groups(classes, groups)
+    assert 'drivable' in grouped.names
+    assert len(grouped) == len(classes) - sum(len(m) for m in groups.values()) + len(groups)
