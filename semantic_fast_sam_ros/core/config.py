@@ -353,9 +353,9 @@ def check(known: Setting, value: object) -> Value:
     """Return a value in the setting's type, or raise a ConfigError that says what is allowed."""
     if known.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if known.name == 'vocabulary' and isinstance(value, list | tuple) and value:
-        if all(isinstance(name, str) for name in value):
-            value = ', '.join(value)  # as YAML and launch files read `[road, car]`
+    listed = known.name == 'vocabulary' and isinstance(value, list | tuple) and len(value) > 0
+    if listed and all(isinstance(name, str) for name in cast(list[object], value)):
+        value = ', '.join(cast(list[str], value))  # as YAML and launch files read `[road, car]`
     if type(value) is not known.kind:
         raise ConfigError(f'{known.name} must be a {known.kind.__name__}, not {value!r}')
     if known.choices and value not in known.choices:
