@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError, SemanticFastSamError
+from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
 from semantic_fast_sam_ros.core.open_vocabulary import requested, required
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
@@ -305,6 +306,7 @@ def main() -> NoReturn:
 
 def run(args: list[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
+    interrupt_once()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # a malformed parameter file, an unknown log level
@@ -322,6 +324,7 @@ def run(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise  # otherwise a signal came while something was being made
     finally:
+        ignore_interrupts()
         if node is not None:
             node.close()
             node.destroy_node()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0
@@ -60,10 +61,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, ros_arguments: list[str] | None = None) -> int:
     """Publish until the source ends or SIGINT or SIGTERM arrives."""
+    rate_hz, factor = parse_rate(arguments.rate)
+    interrupt_once()
+    try:
+        return _publish(arguments, rate_hz, factor, ros_arguments or [])
+    except KeyboardInterrupt:  # before anything was published
+        return 0
+
+
+def _publish(
+    arguments: argparse.Namespace,
+    rate_hz: float | None,
+    factor: float,
+    ros_arguments: list[str],
+) -> int:
     import rclpy
 
-    rate_hz, factor = parse_rate(arguments.rate)
-    rclpy.init(args=ros_arguments or [])
+    rclpy.init(args=ros_arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     stream = Stream(arguments)
     try:
@@ -76,6 +90,7 @@ def run(arguments: argparse.Namespace, ros_arguments: list[str] | None = None) -
     except (KeyboardInterrupt, SystemExit):
         pass
     finally:
+        ignore_interrupts()
         if arguments.count_file:
             arguments.count_file.write_text(json.dumps(stream.count))
         stream.close()

@@ -1,6 +1,7 @@
 """The node as a process: signals, exit codes, parameter files."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,27 @@ def test_signal_ends_an_active_node_with_0(start: Starter, number: int) -> None:
     assert process.end(number) == 0
     log = process.log.read_text()
     assert 'Traceback' not in log, log
+
+
+def test_second_interrupt_does_not_disturb_the_end(start: Starter) -> None:
+    process = start()  # Ctrl-C reaches a launched node from the terminal and again from launch
+    process.until_logged('waiting for images on /image')
+    process.process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 0.5
+    while process.process.poll() is None and time.monotonic() < deadline:
+        process.process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    assert process.wait() == 0
+    assert 'Traceback' not in process.log.read_text(), process.log.read_text()
+
+
+def test_interrupt_while_models_load_ends_the_process_with_0(start: Starter) -> None:
+    process = start(
+        '--log-level', 'rclpy:=debug', '--log-level', 'rcl:=debug', '-p', 'autostart:=true'
+    )
+    process.until_logged('change_state')  # the node is there; its first timer loads the models
+    assert process.end() == 0
+    assert 'Traceback' not in process.log.read_text(), process.log.read_text()
 
 
 def test_malformed_parameter_file_ends_the_process_with_a_sentence(

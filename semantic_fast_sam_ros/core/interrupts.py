@@ -1,0 +1,26 @@
+"""Ctrl-C under `ros2 launch` comes twice, from the terminal and from launch: the first counts."""
+
+import signal
+from types import FrameType
+
+
+def interrupt_once() -> None:
+    """Raise KeyboardInterrupt at the first SIGINT only, so that the end is not interrupted.
+
+    To be called by the main thread before `rclpy.init`, which hands signals on.
+    """
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def ignore_interrupts() -> None:
+    """Let SIGINT do nothing from here on."""
+    signal.signal(signal.SIGINT, _nothing)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    ignore_interrupts()
+    raise KeyboardInterrupt
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Not SIG_IGN: Python would report a signal that was on its way as lost."""
