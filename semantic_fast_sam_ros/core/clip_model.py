@@ -105,11 +105,14 @@ def clip_folder(name: str, policy: Policy) -> Path:
 
 def is_clip(name: str) -> bool:
     """Return whether a name is one of open_clip's list, or of a folder in its format."""
-    import open_clip
-
     places = (Path(name).expanduser(), weights.models_folder() / name)
-    listed = name.partition('/')[0] in open_clip.list_models()
-    return listed or any((place / CONFIG_NAME).is_file() for place in places)
+    if any((place / CONFIG_NAME).is_file() for place in places):
+        return True
+    try:
+        import open_clip
+    except ImportError:
+        return False
+    return name.partition('/')[0] in open_clip.list_models()
 
 
 def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:

@@ -226,15 +226,25 @@ def _models() -> Iterator[Finding]:
 def _find_model(name: str) -> tuple[str, str]:
     """Return (where a model is, '') or ('', what is wrong), without asking any network."""
     policy = weights.Policy(offline=True, trust_model_files=True)  # nothing is loaded here
-    find = weights.checkpoint_file if name.endswith('.pt') else weights.pretrained_folder
     try:
-        return str(find(name, policy)), ''
+        return str(_finder(name)(name, policy)), ''
     except SemanticFastSamError as error:
-        if not str(error).startswith(f'model {name!r} is not here'):
+        if 'is not here' not in str(error):
             return '', str(error)
     if name in weights.KNOWN or '/' in name:
         return '', f'absent; `{weights.PREFETCH} {name}` brings it'
     return '', 'absent, although it ships in models/: the checkout or installation is incomplete'
+
+
+def _finder(name: str) -> Callable[[str, weights.Policy], Path]:
+    if name.endswith('.pt'):
+        return weights.checkpoint_file
+    with contextlib.suppress(ImportError):  # torch itself may be what is missing
+        from semantic_fast_sam_ros.core import clip_model
+
+        if clip_model.is_clip(name):
+            return clip_model.clip_folder
+    return weights.pretrained_folder
 
 
 def _importable(module: str) -> bool:
