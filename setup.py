@@ -43,7 +43,7 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'semantic_fast_sam_node = semantic_fast_sam_ros.ros.node:main',
+            'semantic_fast_sam_node = semantic_fast_sam_ros.ros.process:main',
             'image_stream = semantic_fast_sam_ros.tools.stream:main_ros',
             'view = semantic_fast_sam_ros.tools.view:main_ros',
             'semantic_fast_sam = semantic_fast_sam_ros.__main__:main',

@@ -1,16 +1,12 @@
 """The lifecycle node: camera images in, labels, overlays and detections out. Wiring only."""
 
 import gc
-import os
-import sys
 import time
 import traceback
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
-import rclpy
 import torch
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
 from rclpy.time import Time
@@ -20,7 +16,6 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError, SemanticFastSamError
-from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
 from semantic_fast_sam_ros.core.open_vocabulary import requested, required
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
@@ -293,44 +288,3 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def main() -> NoReturn:
-    """Be the process of the node."""
-    code = run()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # At once: Python would take the models apart piece by piece, longer than launch waits.
-    os._exit(code)
-
-
-def run(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
-    interrupt_once()
-    try:
-        rclpy.init(args=args)
-    except RuntimeError as error:  # a malformed parameter file, an unknown log level
-        print(f'{NODE_NAME}: {error}', file=sys.stderr)
-        return 2
-    node: SemanticFastSamNode | None = None
-    try:
-        node = SemanticFastSamNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if rclpy.ok():
-            raise  # otherwise a signal came while something was being made
-    finally:
-        ignore_interrupts()
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 1 if node is not None and node.failed else 0
-
-
-if __name__ == '__main__':
-    main()

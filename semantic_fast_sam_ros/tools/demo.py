@@ -105,7 +105,7 @@ def _use_own_network() -> None:
 
 def _node_command(arguments: argparse.Namespace, overrides: dict[str, str]) -> list[str]:
     profile = configuration.profile_path(arguments.profile)
-    command = [sys.executable, '-m', f'{PACKAGE}.ros.node', '--ros-args', '--log-level', 'warn']
+    command = [sys.executable, '-m', f'{PACKAGE}.ros.process', '--ros-args', '--log-level', 'warn']
     command += ['--params-file', str(profile), '-r', f'image:={TOPIC}']
     for name, value in overrides.items():
         command += ['-p', f'{name}:={json.dumps(value)}']

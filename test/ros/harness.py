@@ -262,7 +262,7 @@ class NodeProcess:
         """Start it with arguments after --ros-args; its output goes to a file."""
         values = QUICK.items() if quick else ()
         given = [word for name, value in values for word in ('-p', f'{name}:={text(value)}')]
-        command = [sys.executable, '-m', 'semantic_fast_sam_ros.ros.node', '--ros-args']
+        command = [sys.executable, '-m', 'semantic_fast_sam_ros.ros.process', '--ros-args']
         self.log = log
         with log.open('w') as output:
             self.process = subprocess.Popen(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import NAME, NodeProcess, Peer
+from harness import NAME, NodeProcess, Peer, until
 
 Starter = Callable[..., NodeProcess]
 
@@ -46,10 +46,17 @@ def test_second_interrupt_does_not_disturb_the_end(start: Starter) -> None:
     assert 'Traceback' not in process.log.read_text(), process.log.read_text()
 
 
+@pytest.mark.parametrize('moment', ['libtorch', 'libfastrtps'])
+def test_interrupt_while_starting_ends_the_process_with_0(start: Starter, moment: str) -> None:
+    process = start()
+    mapped = Path(f'/proc/{process.process.pid}/maps')
+    until(lambda: moment in mapped.read_text(), f'{moment} is being loaded')
+    assert process.end() == 0
+    assert 'Traceback' not in process.log.read_text(), process.log.read_text()
+
+
 def test_interrupt_while_models_load_ends_the_process_with_0(start: Starter) -> None:
-    process = start(
-        '--log-level', 'rclpy:=debug', '--log-level', 'rcl:=debug', '-p', 'autostart:=true'
-    )
+    process = start('--log-level', 'rcl:=debug')
     process.until_logged('change_state')  # the node is there; its first timer loads the models
     assert process.end() == 0
     assert 'Traceback' not in process.log.read_text(), process.log.read_text()

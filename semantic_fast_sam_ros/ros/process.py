@@ -1,0 +1,57 @@
+"""The process of the node: signals, parameter files, exit code."""
+
+import os
+import sys
+from typing import NoReturn
+
+from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
+
+
+def main() -> NoReturn:
+    """Be the process of the node."""
+    interrupt_once()
+    try:
+        code = run()
+    except KeyboardInterrupt:  # while libraries were imported
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: Python would take the models apart piece by piece, longer than launch waits.
+    os._exit(code)
+
+
+def run() -> int:
+    """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
+    # Imported here: torch takes seconds, in which an interrupt is to be a clean end already.
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    from semantic_fast_sam_ros.ros.node import NODE_NAME, SemanticFastSamNode
+
+    try:
+        rclpy.init()
+    except RuntimeError as error:  # a malformed parameter file, an unknown log level
+        print(f'{NODE_NAME}: {error}', file=sys.stderr)
+        return 2
+    node: SemanticFastSamNode | None = None
+    try:
+        node = SemanticFastSamNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():
+            raise  # otherwise a signal came while something was being made
+    finally:
+        ignore_interrupts()
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 1 if node is not None and node.failed else 0
+
+
+if __name__ == '__main__':
+    main()
