@@ -61,7 +61,7 @@ def test_shipped_dds_profile_is_accepted(monkeypatch):
 
 
 def test_absent_model_of_the_default_profile_is_essential_and_others_are_not(monkeypatch):
-    def absent(name, policy):
+    def absent(name, policy, marker=''):
         raise ModelError(f'model {name!r} is not here (looked in x): bring it')
 
     monkeypatch.setattr(doctor.weights, 'checkpoint_file', absent)
