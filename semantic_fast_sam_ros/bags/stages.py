@@ -22,7 +22,7 @@ class Stages(Generic[Item, Done]):
         sink: Callable[[Done], None],
         stop: threading.Event,
     ) -> None:
-        """Prepare; `stop` ends the reading, and what was read is still worked on and written."""
+        """Prepare; `stop` ends the run after the item in work, which is still written."""
         self._source, self._work, self._sink, self._stop = source, work, sink, stop
         self._read: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
         self._worked: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
@@ -60,17 +60,10 @@ class Stages(Generic[Item, Done]):
 
     def _working(self) -> None:
         while (item := self._get(self._read)) is not _END:
-            if self._stop.is_set():
-                break
-            if not self._put(self._worked, self._work(item)):
+            # Once stopped, the queue is only emptied: the reader may be waiting to fill it.
+            if not self._stop.is_set() and not self._put(self._worked, self._work(item)):
                 return
         self._put(self._worked, _END)
-        self._abort_reading()
-
-    def _abort_reading(self) -> None:
-        """Empty the queue that the reader may be waiting to fill."""
-        while self._stop.is_set() and self._get(self._read) is not _END:
-            pass
 
     def _writing(self) -> None:
         while (item := self._get(self._worked)) is not _END:
