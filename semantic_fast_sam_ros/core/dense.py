@@ -13,6 +13,7 @@ from semantic_fast_sam_ros.core.config import DenseSettings
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
+from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.weights import Policy
 
 SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this, or to its patches
@@ -79,7 +80,10 @@ class TransformersSegmenter:
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
-        output = self._model(pixel_values=self._preprocess(image), **self._task_inputs)
+        with stage('preprocess'):
+            pixels = self._preprocess(image)
+        with stage('dense_network'):
+            output = self._model(pixel_values=pixels, **self._task_inputs)
         if 'logits' in output:
             return DenseMap(output['logits'][0], are_logits=True)
         # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
@@ -152,8 +156,10 @@ class UltralyticsSegmenter:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
         longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
         size = min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
-        batch, place = letterbox(image, size, self._dtype)
-        logits = self._network(batch)
+        with stage('preprocess'):
+            batch, place = letterbox(image, size, self._dtype)
+        with stage('dense_network'):
+            logits = self._network(batch)
         logits = logits[0] if isinstance(logits, tuple | list) else logits
         padded = functional.interpolate(logits, batch.shape[2:], mode='bilinear')
         return DenseMap(place.crop(padded)[0], are_logits=True)

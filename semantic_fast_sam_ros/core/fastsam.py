@@ -11,6 +11,7 @@ from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.config import MaskSettings
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.types import MaskProposals
 
 BOX_AND_SCORE = 6  # x1 y1 x2 y2 score class; the mask coefficients follow
@@ -34,14 +35,16 @@ class FastSamGenerator:
 
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
-        batch, place = letterbox(image, self.settings.image_size, self._dtype)
+        with stage('preprocess'):
+            batch, place = letterbox(image, self.settings.image_size, self._dtype)
         detections, prototypes = self._detect(batch)
         return self._cut_out(detections, prototypes, batch, place, image)
 
     def _detect(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         from ultralytics.utils.nms import non_max_suppression
 
-        predicted, prototypes = self._network(batch)[0]
+        with stage('mask_network'):
+            predicted, prototypes = self._network(batch)[0]
         kept = non_max_suppression(
             predicted.float(),
             self.settings.confidence,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     requested,
     require_same_encoding,
 )
-from semantic_fast_sam_ros.core.timing import StageTimer
+from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
     MaskLabeller,
@@ -158,24 +159,28 @@ class SemanticFastSam:
 
     def _segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
         timer = StageTimer(self.device)
+        with timer.running():
+            result = self._timed_segment(image)
+        return replace(result, stage_ms=timer.stage_ms())
+
+    def _timed_segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
         # 1. One upload.
-        with timer.stage('upload'):
-            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)
+        with stage('upload'):
+            pixels = as_tensor(image).to(self.device).permute(2, 0, 1)
         # 2. Masks, largest first, none of the whole frame.
-        with timer.stage('masks'):
+        with stage('mask_post'):
             proposals = self._generator.generate(pixels)
             proposals = drop_frame_filling(proposals, self.config.vote.maximum_mask_share)
             proposals = sort_by_area(proposals)
         # 3. Names for masks and pixels.
-        with timer.stage('labels'):
+        with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
             labels = self._labeller.label(pixels, proposals)
         # 4. Smaller masks over larger ones over the dense labels.
-        with timer.stage('rasterise'):
+        with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.masks, labels)
         # 5. One download.
-        with timer.stage('download'):
-            result = self._download(proposals, labels, label_map, confidence, instances)
-        return replace(result, stage_ms=timer.stage_ms)
+        with stage('download'):
+            return self._download(proposals, labels, label_map, confidence, instances)
 
     def _download(
         self,
@@ -214,6 +219,15 @@ class MasksOnly:
         """Leave every mask and pixel unlabelled."""
         ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=image.device)
         return MaskLabels(ids, proposals.scores[:, None] * 0, ids[:, 0] > 0)
+
+
+def as_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """Return the image as a tensor that shares its memory where it can; not to be written to."""
+    image = np.ascontiguousarray(image)
+    if not image.flags.writeable:  # torch knows no such tensors, and warns
+        memory = {**image.__array_interface__, 'data': (image.ctypes.data, False)}
+        image = np.asarray(SimpleNamespace(__array_interface__=memory, owner=image))
+    return torch.from_numpy(image)
 
 
 def choose_device(name: str) -> torch.device:

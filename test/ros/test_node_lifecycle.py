@@ -196,8 +196,8 @@ def test_no_image_is_told_with_the_topic_and_its_publishers(
     peer.feed(camera, photo_message(), lambda: diagnosis.status.level == DiagnosticStatus.OK)
     assert diagnosis.value('mask_model') == 'fastsam_n_camvid.pt'
     assert diagnosis.value('device') == 'cpu'
-    until(lambda: diagnosis.value('masks_ms_p50'), 'times of the stages')
-    assert float(diagnosis.value('masks_ms_p50')) > 0
+    until(lambda: diagnosis.value('mask_network_ms_p50'), 'times of the stages')
+    assert float(diagnosis.value('mask_network_ms_p50')) > 0
     assert float(diagnosis.value('frame_ms_p95')) > 0
     assert diagnosis.value('age_ms')
 
