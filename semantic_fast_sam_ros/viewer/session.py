@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import tornado.websocket
@@ -26,7 +27,8 @@ class Session(tornado.websocket.WebSocketHandler):
         self.mode = MODES[0]
         self._free = True  # the browser drew what it got: it may have the next picture
         self._shown = ''
-        self._frame: Frame | None = None  # the one that the browser has on its screen
+        # On the browser's screen is the last one, or the one before while that is on its way.
+        self._sent: deque[Frame] = deque(maxlen=2)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self) -> None:
@@ -52,7 +54,8 @@ class Session(tornado.websocket.WebSocketHandler):
         key = f'{frame.stamp} {self.mode}' if frame else ''
         if frame is None or not self._free or key == self._shown or self.ws_connection is None:
             return
-        self._free, self._shown, self._frame = False, key, frame
+        self._free, self._shown = False, key
+        self._sent.append(frame)
         header = json.dumps(self._viewer.describe(frame, self.mode)).encode()
         picture = self._viewer.picture(frame, self.mode)
         self.write_message(struct.pack('>I', len(header)) + header + picture, binary=True)
@@ -91,9 +94,10 @@ class Session(tornado.websocket.WebSocketHandler):
             self.offer()
 
     async def _pixel(self, asked: dict[str, Any]) -> None:
-        if self._frame is None or self._frame.stamp != asked['stamp']:
+        frame = next((sent for sent in self._sent if sent.stamp == asked['stamp']), None)
+        if frame is None:
             raise SemanticFastSamError('another picture came meanwhile; click again')
-        found = self._viewer.pixel(self._frame, int(asked['x']), int(asked['y']))
+        found = self._viewer.pixel(frame, int(asked['x']), int(asked['y']))
         self.tell({'type': 'pixel', **found})
 
     async def _set(self, asked: dict[str, Any]) -> None:
