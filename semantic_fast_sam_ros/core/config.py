@@ -314,6 +314,28 @@ class Config:
         'number format of the networks; auto: fp16 on CUDA, else fp32',
         choices=('auto', 'fp32', 'fp16', 'bf16'),
     )
+    cameras: str = setting(
+        '',
+        'names of cameras that share the models, such as `front, left`: NAME/image in, '
+        '~/NAME/label_image and so on out; empty: one camera without a name',
+    )
+    max_age_ms: float = setting(
+        0.0,
+        "images whose stamp is older than this by the node's clock are dropped; 0: none are",
+        minimum=0.0,
+        maximum=3.6e6,
+        live=True,
+    )
+    min_interval_ms: float = setting(
+        0.0,
+        'least time between the starts of two images of one camera: spares the machine',
+        minimum=0.0,
+        maximum=3.6e6,
+        live=True,
+    )
+    rest_without_subscribers: bool = setting(
+        True, 'compute nothing while nobody subscribes to an output', live=True
+    )
     threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)
     offline: bool = setting(False, 'never download; models must be in models/ or the cache')
     trust_model_files: bool = setting(
@@ -353,7 +375,7 @@ def check(known: Setting, value: object) -> Value:
     """Return a value in the setting's type, or raise a ConfigError that says what is allowed."""
     if known.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    listed = known.name == 'vocabulary' and isinstance(value, list | tuple) and len(value) > 0
+    listed = known.name in LISTS and isinstance(value, list | tuple) and len(value) > 0
     if listed and all(isinstance(name, str) for name in cast(list[object], value)):
         value = ', '.join(cast(list[str], value))  # as YAML and launch files read `[road, car]`
     if type(value) is not known.kind:
@@ -386,6 +408,20 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
+def parse_cameras(text: str) -> tuple[str, ...]:
+    """Read the camera names, 'front, left'; one without a name where none is given."""
+    if not text.strip():
+        return ('',)
+    names = tuple(name.strip() for name in text.split(','))
+    if not all(name.isascii() and name.isidentifier() for name in names):
+        raise ConfigError(
+            f'cameras must list names of letters, digits and _ such as `front, left`, not {text!r}'
+        )
+    if len(set(names)) < len(names):
+        raise ConfigError(f'cameras names one twice: {text!r}')
+    return names
+
+
 def parse_scales(text: str) -> tuple[float, ...]:
     """Read the crop scales, '1.2, 2': numbers in 0.5 ... 8."""
     try:
@@ -397,10 +433,13 @@ def parse_scales(text: str) -> tuple[float, ...]:
     return scales
 
 
+# Settings that YAML and launch files may give as a list.
+LISTS = ('vocabulary', 'cameras')
 # Settings whose text has a form of its own.
 PARSERS: dict[str, Callable[[str], object]] = {
     'output.size': parse_size,
     'clip.scales': parse_scales,
+    'cameras': parse_cameras,
 }
 
 

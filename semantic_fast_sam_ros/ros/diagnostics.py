@@ -1,21 +1,22 @@
 """What the node says of itself: /diagnostics, and each new problem once in the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.timer import Timer
 
+from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
-from semantic_fast_sam_ros.ros.worker import Counts
 
 TOPIC = '/diagnostics'
 # Not the node's clock: under simulated time that may stand still.
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
-# Kinds of problems; those of LOGGED are logged when they appear, the others where they happen.
+# Kinds of problems; with several cameras the name of one follows.
 SETUP, FRAMES, SILENCE, INPUT, OUTPUT = 'setup', 'frames', 'silence', 'input', 'output'
-LOGGED = (SILENCE, INPUT, OUTPUT)
+# Not logged when they appear, but where they happen.
+LOGGED_ELSEWHERE = (SETUP, FRAMES)
 
 
 class Diagnostics:
@@ -28,6 +29,7 @@ class Diagnostics:
         statistics: FrameStatistics,
         problems: Callable[[], Mapping[str, str]],
         facts: Callable[[], Mapping[str, str]],
+        cameras: Callable[[], Iterable[tuple[str, Counts, FrameStatistics]]] = tuple,
     ) -> None:
         """Name where the state comes from.
 
@@ -37,10 +39,11 @@ class Diagnostics:
             statistics: of the last frames.
             problems: what is wrong now, text by kind.
             facts: further values, such as models and device.
+            cameras: those that have a name; each gets a status of its own.
         """
         self._node = node
         self._counts, self._statistics = counts, statistics
-        self._problems, self._facts = problems, facts
+        self._problems, self._facts, self._cameras = problems, facts, cameras
         self._publisher = node.create_publisher(DiagnosticArray, TOPIC, 10)
         self._timer: Timer | None = None
         self._reported: set[str] = set()
@@ -55,14 +58,17 @@ class Diagnostics:
     def _publish(self) -> None:
         counts = self._counts()
         problems = {**self._problems(), **self._failures(counts)}
-        for kind in LOGGED:
-            if kind in problems and kind not in self._reported:
-                self._node.get_logger().warning(problems[kind])
+        for kind, text in problems.items():
+            if kind not in LOGGED_ELSEWHERE and kind not in self._reported:
+                self._node.get_logger().warning(text)
         self._reported = set(problems)
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         name = self._node.get_fully_qualified_name()
         message.status = [status(name, problems, counts, self._statistics, self._facts())]
+        for camera, counts, statistics in self._cameras():
+            own = {kind: text for kind, text in problems.items() if kind.endswith(f' {camera}')}
+            message.status.append(status(f'{name}/{camera}', own, counts, statistics, {}))
         self._publisher.publish(message)
 
     def _failures(self, counts: Counts) -> dict[str, str]:
@@ -86,6 +92,7 @@ def status(
         'frames_received': str(counts.received),
         'frames_processed': str(counts.processed),
         'frames_dropped': str(counts.dropped),
+        **{f'frames_dropped_{why}': str(n) for why, n in counts.dropped_by_reason.items()},
         'frames_failed': str(counts.failed),
         'last_error': statistics.last_error,
         **facts,

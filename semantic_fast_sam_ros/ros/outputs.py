@@ -31,21 +31,23 @@ TOPICS: dict[str, type] = {
 
 
 class Outputs:
-    """Publishers of a configured node."""
+    """Publishers of one camera of a configured node."""
 
-    def __init__(self, node: LifecycleNode, settings: OutputSettings) -> None:
-        """Create the publishers."""
+    def __init__(self, node: LifecycleNode, settings: OutputSettings, prefix: str = '~') -> None:
+        """Create the publishers of PREFIX/label_image and so on."""
         self._node = node
         profile = qos.output_qos(settings.reliability, settings.depth)
         # Subscribers that cannot be served are reported by ros/connections.py.
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         topics = TOPICS | ({PACKED_INSTANCES: Image} if settings.packed_instances else {})
         self._publishers = {
-            topic: node.create_publisher(kind, f'~/{topic}', profile, event_callbacks=silent)
+            topic: node.create_publisher(
+                kind, f'{prefix}/{topic}', profile, event_callbacks=silent
+            )
             for topic, kind in topics.items()
         }
         self._label_info = node.create_publisher(
-            LabelInfo, '~/label_info', qos.latched_qos(), event_callbacks=silent
+            LabelInfo, f'{prefix}/label_info', qos.latched_qos(), event_callbacks=silent
         )
         self._announced: Vocabulary | None = None
 
@@ -53,6 +55,11 @@ class Outputs:
     def publishers(self) -> list[Publisher]:
         """All publishers."""
         return [*self._publishers.values(), self._label_info]
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether anybody takes what is published a frame."""
+        return any(p.get_subscription_count() > 0 for p in self._publishers.values())
 
     def destroy(self) -> None:
         """Remove the publishers."""

@@ -1,44 +1,56 @@
-"""One slot, newest wins: the thread between a camera that does not wait and slower networks."""
+"""One slot a camera, newest wins: the thread between cameras and slower networks."""
 
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from semantic_fast_sam_ros.ros.counts import DROPPED, Counts, Fate, Ledger
 
 Item = TypeVar('Item')
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What became of the frames: received = processed + dropped + failed + those in work."""
-
-    received: int = 0
-    processed: int = 0
-    dropped: int = 0  # replaced by a newer one, or there while the worker stopped
-    failed: int = 0  # refused, or ended by an error
-
-
 class LatestFrameWorker(Generic[Item]):
-    """Processes the newest item on a thread of its own; older waiting ones are dropped."""
+    """Processes the newest item of each source on a thread of its own; older waiting ones drop.
+
+    Sources whose items wait are served in turn.
+    """
 
     def __init__(
-        self, process: Callable[[Item], None], on_error: Callable[[Exception], None]
+        self,
+        process: Callable[[Item], Fate | None],
+        on_error: Callable[[Exception], None],
+        interval_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Name what to do with an item and with an exception that it raised."""
+        """Name the work.
+
+        Args:
+            process: what to do with an item; returns its fate, None is PROCESSED.
+            on_error: what to do with an exception that it raised.
+            interval_s: least time between the starts of two items of one source.
+        """
         self._process = process
         self._on_error = on_error
+        self._interval_s = interval_s
         self._changed = threading.Condition()
-        self._slot: Item | None = None
+        # In order of waiting: a newer item takes the place of the one that it replaces.
+        self._waiting: dict[str, Item] = {}
+        self._not_before: dict[str, float] = {}
+        self._ledger = Ledger()
         self._running = False
         self._thread: threading.Thread | None = None
-        self._received = self._processed = self._dropped = self._failed = 0
 
     @property
     def counts(self) -> Counts:
-        """What became of the items so far."""
+        """What became of all items so far."""
         with self._changed:
-            return Counts(self._received, self._processed, self._dropped, self._failed)
+            return self._ledger.total()
+
+    def counts_of(self, source: str) -> Counts:
+        """Return what became of the items of one source."""
+        with self._changed:
+            return self._ledger.of(source)
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
@@ -49,42 +61,50 @@ class LatestFrameWorker(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
         self._thread.start()
 
-    def submit(self, item: Item) -> None:
-        """Put an item into the slot; whatever waits there is dropped. Returns at once.
+    def submit(self, item: Item, source: str = '') -> None:
+        """Put an item into its source's slot; whatever waits there is dropped. Returns at once.
 
         A worker that is stopped drops the item: after a restart it would be an old one.
         """
         with self._changed:
-            self._received += 1
+            self._ledger.receive(source)
             if not self._running:
-                self._dropped += 1
+                self._ledger.end(source, Fate.STOPPED)
                 return
-            self._dropped += self._slot is not None
-            self._slot = item
+            if source in self._waiting:
+                self._ledger.end(source, Fate.REPLACED)
+            self._waiting[source] = item
             self._changed.notify()
 
     def stop(self) -> None:
-        """Finish the item in work, drop the waiting one, end the thread."""
+        """Finish the item in work, drop the waiting ones, end the thread."""
         with self._changed:
             self._running = False
-            self._dropped += self._slot is not None
-            self._slot = None
+            for source in self._waiting:
+                self._ledger.end(source, Fate.STOPPED)
+            self._waiting.clear()
+            self._not_before.clear()
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         self._thread = None
 
     def _run(self) -> None:
-        while (item := self._take()) is not None:
+        while (taken := self._take()) is not None:
+            source, item = taken
             try:
-                self._process(item)
+                fate = self._process(item) or Fate.PROCESSED
             except Exception as error:  # the thread must not die silently
-                with self._changed:
-                    self._failed += 1
+                self._end(source, Fate.FAILED)
                 self._report(error)
             else:
-                with self._changed:
-                    self._processed += 1
+                self._end(source, fate)
+
+    def _end(self, source: str, fate: Fate) -> None:
+        with self._changed:
+            self._ledger.end(source, fate)
+            if fate in DROPPED:  # no work was done: the next one need not wait
+                self._not_before.pop(source, None)
 
     def _report(self, error: Exception) -> None:
         try:
@@ -92,8 +112,15 @@ class LatestFrameWorker(Generic[Item]):
         except Exception:  # nor may it die of the report
             traceback.print_exc()
 
-    def _take(self) -> Item | None:
+    def _take(self) -> tuple[str, Item] | None:
+        """Wait for an item that may start; None once the worker is stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: self._slot is not None or not self._running)
-            item, self._slot = self._slot, None
-            return item if self._running else None
+            while self._running:
+                now = time.monotonic()
+                waits = {s: self._not_before.get(s, now) - now for s in self._waiting}
+                due = next((source for source, wait in waits.items() if wait <= 0), None)
+                if due is not None:
+                    self._not_before[due] = now + self._interval_s()
+                    return due, self._waiting.pop(due)
+                self._changed.wait(min(waits.values(), default=None))
+            return None

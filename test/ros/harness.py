@@ -31,7 +31,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros.conversions import array_to_image
+from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.node import SemanticFastSamNode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +55,7 @@ QUICK = {
     'threads': 1,
     'offline': True,
     'output.diagnostics_period_s': 0.1,
+    'rest_without_subscribers': False,
 }
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -245,6 +248,20 @@ class RunningNode:
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the images so far."""
+        return self.node._worker.counts
+
+    @property
+    def pipeline(self) -> SemanticFastSam | None:
+        """The models while they are loaded."""
+        return self.node._frames.pipeline
+
+    def active(self) -> bool:
+        """Return whether it listens to its cameras."""
+        return any(camera._subscription is not None for camera in self.node._cameras)
 
     def close(self) -> None:
         """End it as `main` does."""

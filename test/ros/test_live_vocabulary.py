@@ -152,7 +152,7 @@ def test_images_go_on_while_names_are_encoded(
     running: RunningNode, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watcher = Watcher(peer)
-    labeller = running.node._pipeline._labeller
+    labeller = running.pipeline._labeller
     prepare, gate = labeller.prepare, threading.Event()
 
     def slow(vocabulary: Any) -> Any:

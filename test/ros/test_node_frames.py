@@ -30,7 +30,7 @@ def running() -> Iterator[RunningNode]:
     """Give the node, active, for the module."""
     running = RunningNode()
     try:
-        until(lambda: running.node._subscription is not None, 'the node is active')
+        until(running.active, 'the node is active')
         yield running
     finally:
         running.close()
@@ -66,8 +66,8 @@ def test_refused_frame_is_counted_told_and_survived(
 ) -> None:
     labels = peer.collect(Image, f'{NAME}/label_image')
     camera = peer.camera()
-    before = running.node._worker.counts.failed
-    peer.feed(camera, message, lambda: running.node._worker.counts.failed > before)
+    before = running.counts.failed
+    peer.feed(camera, message, lambda: running.counts.failed > before)
     status = diagnosis.until_message('images failed', reason)
     assert status.level == DiagnosticStatus.WARN
     assert int(diagnosis.value('frames_failed')) > 0
@@ -86,13 +86,13 @@ def test_injected_error_drops_the_frame_and_the_node_recovers(
         calls.append(1)
         raise RuntimeError('CUDA error: injected')
 
-    before = running.node._worker.counts.failed
+    before = running.counts.failed
     with monkeypatch.context() as patch:
         patch.setattr(SemanticFastSam, '__call__', broken)
         peer.feed(camera, photo_message(11), lambda: len(calls) >= 2)
         diagnosis.until_message('RuntimeError: CUDA error: injected')
         assert not any(number(m) == 11 for m in labels)
-    assert running.node._worker.counts.failed >= before + 2
+    assert running.counts.failed >= before + 2
     peer.feed(camera, photo_message(12), lambda: any(number(m) == 12 for m in labels))
     assert not running.node.failed
 
@@ -103,21 +103,21 @@ def test_counts_add_up_when_the_camera_is_faster(
     camera = peer.camera()
     labels = peer.collect(Image, f'{NAME}/label_image')
     peer.feed(camera, photo_message(20), lambda: labels)
-    before = running.node._worker.counts.dropped
+    before = running.counts.dropped
     message = photo_message(21)
 
     def dropping() -> bool:
         camera.publish(message)
-        return running.node._worker.counts.dropped > before
+        return running.counts.dropped > before
 
     until(dropping, 'dropped frames')
 
     def settled() -> bool:
-        counts = running.node._worker.counts
+        counts = running.counts
         return counts.received == counts.processed + counts.dropped + counts.failed
 
     until(settled, 'every frame processed, dropped or failed')
-    dropped = str(running.node._worker.counts.dropped)
+    dropped = str(running.counts.dropped)
     until(lambda: diagnosis.value('frames_dropped') == dropped, 'drops in the diagnostics')
 
 
@@ -136,13 +136,13 @@ def test_nothing_is_built_without_subscribers(
         spy = lambda *a, real=real, name=name: (built.append(name), real(*a))[1]  # noqa: E731
         monkeypatch.setattr(module, name, spy)
     camera = peer.camera()
-    publishers = running.node._outputs.publishers
+    publishers = running.node._cameras[0].outputs.publishers
     until(
         lambda: not any(p.get_subscription_count() for p in publishers),
         'all subscribers of earlier tests are gone',
     )
-    before = running.node._worker.counts.processed
-    peer.feed(camera, photo_message(30), lambda: running.node._worker.counts.processed > before)
+    before = running.counts.processed
+    peer.feed(camera, photo_message(30), lambda: running.counts.processed > before)
     assert built == []
 
     detections = peer.collect(Detection2DArray, f'{NAME}/detections')
@@ -157,8 +157,8 @@ def test_nothing_is_built_without_subscribers(
 
 def test_label_info_comes_before_the_first_label_image(running: RunningNode, peer: Peer) -> None:
     order: list[str] = []
-    real = {id(p): p.publish for p in running.node._outputs.publishers}
-    outputs = running.node._outputs
+    real = {id(p): p.publish for p in running.node._cameras[0].outputs.publishers}
+    outputs = running.node._cameras[0].outputs
     labels = peer.collect(Image, f'{NAME}/label_image')
     for publisher in outputs.publishers:
         topic = publisher.topic_name

@@ -65,7 +65,7 @@ def test_manager_walks_the_node_through_its_life(
         assert running.node._worker._thread is None
     assert peer.change(Transition.TRANSITION_CLEANUP)
     assert peer.state() == UNCONFIGURED
-    assert running.node._pipeline is None
+    assert running.pipeline is None
     until(
         lambda: not peer.node.get_publishers_info_by_topic(f'{NAME}/label_image'),
         'the publishers are gone',
@@ -77,7 +77,7 @@ def test_manager_walks_the_node_through_its_life(
     until(lambda: diagnosis.value('state') == 'active', 'state in the diagnostics')
     assert peer.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert peer.state() == FINALIZED
-    assert running.node._pipeline is None
+    assert running.pipeline is None
 
 
 def test_label_info_is_there_before_any_image(start: Starter, peer: Peer) -> None:
@@ -106,7 +106,7 @@ def test_missing_model_fails_configure_and_can_be_put_right(
     assert peer.change(Transition.TRANSITION_ACTIVATE)
     until(lambda: diagnosis.value('state') == 'active', 'active')
     assert 'cannot configure' not in diagnosis.status.message
-    assert running.node._pipeline is not None
+    assert running.pipeline is not None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The worker takes the newest item, counts every one, and outlives errors."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from semantic_fast_sam_ros.ros.worker import Counts, LatestFrameWorker
+from semantic_fast_sam_ros.ros.counts import Counts, Fate
+from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
 TIMEOUT_S = 10.0
 
@@ -128,14 +130,14 @@ def test_stop_finishes_the_item_in_work_and_drops_the_waiting_one(bench: Bench) 
     stopping.join(TIMEOUT_S)
     assert not stopping.is_alive()
     assert bench.done == [1]
-    assert bench.worker.counts == Counts(received=2, processed=1, dropped=1)
+    assert bench.worker.counts == Counts(received=2, processed=1, stopped=1)
 
 
 def test_stopped_worker_drops_what_comes_and_never_processes_it_later(bench: Bench) -> None:
     bench.gate.set()
     bench.worker.stop()
     bench.worker.submit(1)
-    assert bench.worker.counts == Counts(received=1, dropped=1)
+    assert bench.worker.counts == Counts(received=1, stopped=1)
     bench.worker.start()
     bench.worker.submit(2)
     bench.until(lambda: bool(bench.done))
@@ -164,6 +166,93 @@ def test_stop_ends_the_thread_and_may_be_called_twice(bench: Bench) -> None:
     bench.worker.stop()
     bench.worker.stop()
     assert 'frame_worker' not in [thread.name for thread in threading.enumerate()]
+
+
+def test_sources_are_served_in_turn_and_each_with_its_newest(bench: Bench) -> None:
+    bench.worker.submit(1, 'front')
+    bench.until(lambda: bench.entered == [1])
+    for item, source in ((2, 'front'), (10, 'left'), (3, 'front'), (20, 'back'), (11, 'left')):
+        bench.worker.submit(item, source)
+    bench.gate.set()
+    bench.until(lambda: len(bench.done) == 4)
+    assert bench.done == [1, 3, 11, 20]
+    assert bench.worker.counts_of('front').replaced == 1
+    assert bench.worker.counts_of('left').replaced == 1
+    assert bench.worker.counts.received == 6
+
+
+def test_fast_source_does_not_starve_a_slow_one() -> None:
+    served: list[str] = []
+    finished = threading.Event()
+
+    def process(source: str) -> None:
+        served.append(source)
+        finished.set() if len(served) >= 20 else None
+        worker.submit('fast', 'fast')
+        if source == 'slow':
+            worker.submit('slow', 'slow')
+
+    worker = LatestFrameWorker[str](process, lambda error: None)
+    worker.start()
+    worker.submit('slow', 'slow')
+    assert finished.wait(TIMEOUT_S)
+    worker.stop()
+    assert served[1:11] == ['fast', 'slow'] * 5
+
+
+def test_fate_that_the_work_returns_is_counted() -> None:
+    done = threading.Event()
+    fates = iter([Fate.OLD, Fate.IDLE, Fate.SKIPPED, Fate.PROCESSED, None])
+
+    def process(item: int) -> Fate | None:
+        if item == 4:
+            done.set()
+        return next(fates)
+
+    worker = LatestFrameWorker[int](process, lambda error: None)
+    worker.start()
+    for item in range(5):
+        worker.submit(item, str(item))
+    assert done.wait(TIMEOUT_S)
+    worker.stop()
+    assert worker.counts == Counts(received=5, processed=2, old=1, idle=1, skipped=1)
+    assert worker.counts.dropped == 3
+
+
+def test_interval_holds_an_item_back_and_takes_the_newest_then() -> None:
+    started: list[int] = []
+    worker = LatestFrameWorker[int](started.append, lambda error: None, lambda: 0.2)
+    worker.start()
+    number = 0
+    before = time.monotonic()
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(started) < 3:
+        number += 1
+        worker.submit(number)
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    worker.stop()
+    assert time.monotonic() - before >= 0.4
+    assert started == sorted(started)
+    assert worker.counts.replaced > 0
+
+
+def test_interval_holds_back_only_its_own_source() -> None:
+    done: list[str] = []
+    both = threading.Event()
+
+    def process(item: str) -> None:
+        done.append(item)
+        both.set() if len(done) == 2 else None
+
+    worker = LatestFrameWorker[str](process, lambda error: None, lambda: 3600.0)
+    worker.start()
+    worker.submit('front', 'front')
+    worker.submit('front again', 'front')
+    worker.submit('left', 'left')
+    assert both.wait(TIMEOUT_S)
+    worker.stop()
+    assert done[-1] == 'left'
 
 
 def test_worker_can_stop_itself() -> None:
