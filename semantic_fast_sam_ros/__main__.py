@@ -27,6 +27,7 @@ COMMANDS = (
     'export-hydra',
     'evaluate',
     'sweep',
+    'benchmark',
     'prefetch',
     'doctor',
 )
