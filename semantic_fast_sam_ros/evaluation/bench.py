@@ -18,6 +18,7 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
     MaskLabeller,
@@ -208,7 +209,8 @@ class Bench:
     def _load_open(self, row: Row) -> MaskLabeller:
         values = configuration.flatten(self._config) | labeller_config(row, self._wanted)
         config = configuration.from_values(values)
-        return pipeline.LABELLERS[row.labels](config, self._device, self._dtype)
+        load = OPEN_LABELLERS[row.labels]
+        return load(config, pipeline.policy_of(config), self._device, self._dtype)
 
     def _map(self, row: Row) -> ClassMapping:
         labeller = self._open[row.name] if _is_open(row) else self._closed

@@ -51,10 +51,10 @@ def camvid(source: Source) -> DataSet:
     ]
     images, labels = _first_existing(layouts)
     vocabulary = _shipped('camvid')
-    pairs = [(p, labels / f'{p.stem}.png') for p in _images(images)]
+    pairs = _pairs(images, labels)
     table = value_table({i: i for i in range(len(vocabulary))})
     samples = (_sample(p, p[0].stem, p[0].stem.rpartition('_')[0]) for p in pairs)
-    return DataSet('camvid', source.split, vocabulary, tuple(samples), table)
+    return DataSet('camvid', source.split, vocabulary, tuple(samples), table, is_video=True)
 
 
 def cityscapes(source: Source) -> DataSet:
@@ -75,7 +75,7 @@ def ade20k(source: Source) -> DataSet:
         [(base / 'images' / split, base / 'annotations' / split) for base in bases]
     )
     vocabulary = _shipped('ade20k')
-    samples = (_sample((p, labels / f'{p.stem}.png'), p.stem, '') for p in _images(images))
+    samples = (_sample(p, p[0].stem, '') for p in _pairs(images, labels))
     table = value_table({i + 1: i for i in range(len(vocabulary))})
     return DataSet('ade20k', split, vocabulary, tuple(samples), table)
 
@@ -95,10 +95,10 @@ def generic(source: Source) -> DataSet:
         ]
     )
     vocabulary = vocabularies.resolve(source.vocabulary)
-    pairs = [(p, labels / f'{p.stem}.png') for p in _images(images)]
+    pairs = _pairs(images, labels)
     samples = (_sample(p, p[0].stem, p[0].stem.rpartition('_')[0]) for p in pairs)
     table = value_table({source.first_label + i: i for i in range(len(vocabulary))})
-    return DataSet('generic', split, vocabulary, tuple(samples), table)
+    return DataSet('generic', split, vocabulary, tuple(samples), table, is_video=True)
 
 
 READERS: dict[str, Callable[[Source], DataSet]] = {
@@ -147,8 +147,14 @@ def _first_existing(layouts: Iterable[Pair]) -> Pair:
     raise DataSetError(f'no image and label folders: looked for {looked}')
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_ENDINGS)
+def _pairs(images: Path, labels: Path) -> list[Pair]:
+    """Pair images with the .png label of the same name; a label without its image is an error."""
+    found = sorted(p for p in images.iterdir() if p.suffix.lower() in IMAGE_ENDINGS)
+    names = {p.stem for p in found}
+    for label in sorted(labels.glob('*.png')):
+        if label.stem not in names:
+            raise DataSetError(f'{label} has no image in {images}')
+    return [(image, labels / f'{image.stem}.png') for image in found]
 
 
 def _sample(pair: Pair, name: str, sequence: str) -> Sample:

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.evaluation import markdown, plots
+from semantic_fast_sam_ros.evaluation import markdown, plots, scores
 from semantic_fast_sam_ros.evaluation.markdown import Table
 from semantic_fast_sam_ros.evaluation.published import NOTE
-from semantic_fast_sam_ros.evaluation.run import Plan, stored
+from semantic_fast_sam_ros.evaluation.rows import Row
+from semantic_fast_sam_ros.evaluation.run import Plan
 
 SHOWN = 3  # best and worst images
 STYLE = """
@@ -22,33 +23,42 @@ th,td{padding:.3rem .6rem;border-bottom:1px solid #d5dce3;text-align:right}
 th:first-child,td:first-child{text-align:left}thead th{background:#f0f3f6}
 .published{background:#fff7e6;border-left:4px solid #d99100;padding:.4rem 1rem}
 figure{margin:1rem 0}figure svg,figure img{max-width:100%;height:auto}
-figcaption{font-size:13px;color:#51606f}.pair{display:grid;grid-template-columns:1fr 1fr;gap:.5rem}
+figcaption{font-size:13px;color:#51606f}.pair{display:flex;flex-wrap:wrap;gap:.5rem}
+.plots{display:flex;flex-wrap:wrap;gap:1rem}.key{display:flex;flex-wrap:wrap;gap:.2rem 1rem}
+.key i{display:inline-block;width:1em;height:1em;margin-right:.4em;vertical-align:-.15em}
 """
 
 
 def write(plan: Plan, report: dict[str, Any]) -> str:
     """Return the report's HTML."""
     title = f'{report["dataset"]} {report["split"]}: {report["images"]} images'
-    gap = markdown.gap_table(report)
+    masks, gap = markdown.mask_table(report), markdown.gap_table(report)
     sections = [
         f'<h1>{escape(title)}</h1>',
-        '<p>Measured by <code>semantic_fast_sam evaluate</code>. All but masks and ms in per '
-        f'cent. {escape(markdown.temporal_note(report))}</p>',
+        f'<p>Measured by <code>python -m semantic_fast_sam_ros evaluate</code>: '
+        f'{escape(markdown.summary(report))} {escape(markdown.temporal_note(report))}</p>',
         _table(markdown.main_table(report)),
         _list([f'{row["name"]}: {row["about"]}' for row in report['rows']]),
         f'<section class="published"><h2>Published figures</h2><p>{NOTE}</p>',
         _table(markdown.published_table()) + '</section>',
         '<h2>IoU a class</h2>' + _table(markdown.class_table(report)),
         '<h2>Time and memory</h2>' + _table(markdown.time_table(report)),
-        '<h2>Where the IoU is lost</h2>' + _table(gap) if gap else '',
+        '<h2>Masks against true regions</h2>' + _table(masks) if masks else '',
+        f'<h2>Where the IoU is lost</h2><p>{markdown.GAP_NOTE}</p>' + _table(gap) if gap else '',
         '<h2>Errors by distance from the nearest true border</h2>',
         _table(markdown.distance_table(report)),
-        '<h2>Plots</h2>',
+        '<h2>Plots</h2><div class="plots">',
         *(
             f'<figure>{svg}<figcaption>{escape(name)}</figcaption></figure>'
             for name, svg in plots.draw(report).items()
         ),
+        '</div>',
         _extremes(plan, report),
+        '<h2>Classes of the model, and of the data set</h2>',
+        *(
+            f'<h3>{escape(names)}</h3><pre>{escape(text)}</pre>'
+            for names, text in report['class_mapping'].items()
+        ),
     ]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -78,21 +88,23 @@ def _extremes(plan: Plan, report: dict[str, Any]) -> str:
     values = report['rows'][index]['per_image_miou']
     order = sorted((v, name) for name, v in values.items() if v is not None)
     count = min(SHOWN, len(order) // 2) or 1
-    labels = {
-        sample.name: scores.labels
-        for sample, scores in zip(
-            plan.data_set.samples, stored(plan, plan.rows[index]), strict=True
-        )
-    }
     parts = []
     for heading, chosen in (('Best', order[::-1][:count]), ('Worst', order[:count])):
         parts.append(f'<h2>{heading} images of {escape(plan.rows[index].name)}</h2>')
-        parts += [_pictures(plan, name, labels[name], value) for value, name in chosen]
-    return ''.join(parts)
+        parts += [_pictures(plan, plan.rows[index], name, value) for value, name in chosen]
+    return ''.join([*parts, _key(plan)])
 
 
-def _pictures(plan: Plan, name: str, labels: NDArray[np.int16], value: float) -> str:
+def _key(plan: Plan) -> str:
+    """Name the colours of the overlays."""
+    classes = plan.data_set.vocabulary.classes
+    colours = (f'<i style="background:rgb{c.colour}"></i>{escape(c.name)}' for c in classes)
+    return f'<p class="key">{"".join(f"<span>{entry}</span>" for entry in colours)}</p>'
+
+
+def _pictures(plan: Plan, row: Row, name: str, value: float) -> str:
     sample = next(s for s in plan.data_set.samples if s.name == name)
+    labels = scores.load_labels(plan.file(row, name))
     image, truth = plan.data_set.read(sample)
     colours = np.array(
         [c.colour for c in plan.data_set.vocabulary.classes] + [(0, 0, 0)], np.uint8

@@ -3,10 +3,20 @@
 from collections.abc import Iterable
 from typing import Any
 
-from semantic_fast_sam_ros.evaluation.propagation import gaps
+from semantic_fast_sam_ros.evaluation.propagation import CAUSES
 from semantic_fast_sam_ros.evaluation.published import NOTE, PUBLISHED
 
 Table = tuple[list[str], list[list[str]]]
+ABOUT_CAUSES = {
+    'labels': 'wrong name in the right mask',
+    'shapes': 'mask across a true border',
+    'unmasked': 'pixel in no mask',
+}
+GAP_NOTE = (
+    'Every wrong pixel has one cause: it is in no mask; or its topmost mask is mostly of another '
+    'true class; or the mask is rightly its own and the name is wrong. The table tells how much '
+    'IoU putting these pixels right would win.'
+)
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -17,13 +27,12 @@ def percent(value: float | None, digits: int = 1) -> str:
 def main_table(report: dict[str, Any]) -> Table:
     """Return head and lines of the table of rows."""
     pixels = [str(p) for p in report['boundary_pixels']]
-    head = ['row', 'mIoU', '95 %', 'pixel acc.', 'fw IoU', *(f'boundary F {p} px' for p in pixels)]
-    head += ['boundary IoU', 'AR 10/100/300', 'AP', 'masks', 'covered', 'ECE', 'temporal', 'ms']
+    head = ['row', 'mIoU', '95 %', 'pixel acc.', 'fw IoU', *(f'F {p} px' for p in pixels)]
+    head += ['boundary IoU', 'ECE', 'temporal', 'ms']
     return head, [_main_line(row, pixels) for row in report['rows']]
 
 
 def _main_line(row: dict[str, Any], pixels: list[str]) -> list[str]:
-    recall, total = row['mask_ar'], row['stage_ms']['total']
     return [
         row['name'],
         percent(row['miou'], 2),
@@ -32,14 +41,35 @@ def _main_line(row: dict[str, Any], pixels: list[str]) -> list[str]:
         percent(row['frequency_weighted_iou']),
         *(percent(row['boundary_f'][p]) for p in pixels),
         percent(row['boundary_iou']),
-        '/'.join(percent(v) for v in recall.values()) if recall else '-',
-        percent(row['mask_ap']),
-        f'{row["mask_count"]:.1f}' if recall else '-',
-        percent(row['mask_coverage']) if recall else '-',
         percent(row['ece']),
         percent(row['temporal']),
-        f'{total["mean"]:.0f} ± {total["std"]:.0f}',
+        milliseconds(row['stage_ms']['total'], 0),
     ]
+
+
+def milliseconds(time: dict[str, float | None] | None, digits: int = 1) -> str:
+    """Write mean ± standard deviation over the runs; the mean alone of a single run."""
+    if time is None:
+        return '-'
+    spread = '' if time['std'] is None else f' ± {time["std"]:.{digits}f}'
+    return f'{time["mean"]:.{digits}f}{spread}'
+
+
+def mask_table(report: dict[str, Any]) -> Table | None:
+    """Return head and lines of the quality of the masks, None where no row has any."""
+    rows = [row for row in report['rows'] if row['mask_ar']]
+    lines = [
+        [
+            row['name'],
+            *(percent(v) for v in row['mask_ar'].values()),
+            percent(row['mask_ap']),
+            f'{row["mask_count"]:.1f}',
+            percent(row['mask_coverage']),
+        ]
+        for row in rows
+    ]
+    head = ['row', 'AR@10', 'AR@100', 'AR@300', 'AP', 'masks an image', 'pixels covered']
+    return (head, lines) if rows else None
 
 
 def class_table(report: dict[str, Any]) -> Table:
@@ -57,10 +87,7 @@ def time_table(report: dict[str, Any]) -> Table:
     lines = [
         [
             row['name'],
-            *(
-                f'{t["mean"]:.1f} ± {t["std"]:.1f}' if (t := row['stage_ms'].get(s)) else '-'
-                for s in stages
-            ),
+            *(milliseconds(row['stage_ms'].get(s)) for s in stages),
             f'{row["frames_per_second"]:.1f}',
             f'{row["peak_memory_mb"]:.0f}',
         ]
@@ -70,15 +97,21 @@ def time_table(report: dict[str, Any]) -> Table:
 
 
 def gap_table(report: dict[str, Any]) -> Table | None:
-    """Return head and lines of the error propagation, None where rows are missing."""
-    parts = gaps(report)
-    if parts is None:
-        return None
+    """Return head and lines of the error propagation, None where no row has masks."""
     lines = [
-        [name, *(f'{100 * v:+.1f}' for v in p.values()), f'{100 * sum(p.values()):.1f}']
-        for name, p in parts.items()
+        [
+            f'{row["name"]}: {ABOUT_CAUSES[cause]}',
+            *map(_gain, row['error_propagation'][cause].values()),
+        ]
+        for row in report['rows']
+        if row['error_propagation']
+        for cause in CAUSES
     ]
-    return ['', 'labels', 'unmasked pixels', 'mask shapes', 'in all'], lines
+    return (['IoU won if cured', 'mIoU', *report['classes']], lines) if lines else None
+
+
+def _gain(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:+.1f}'
 
 
 def distance_table(report: dict[str, Any]) -> Table:
@@ -100,31 +133,47 @@ def published_table() -> Table:
 def write(report: dict[str, Any]) -> str:
     """Return the whole report."""
     parts = [
-        f'{report["dataset"]}, split {report["split"]}, {report["images"]} images; '
-        f'{report["torch_threads"]} threads, {report["rows"][0]["runs"]} runs. All but masks and '
-        'ms in per cent.',
+        summary(report),
         _pipes(main_table(report)),
         '\n'.join(f'- `{row["name"]}`: {row["about"]}' for row in report['rows']),
+        *(
+            f'Classes of {names}:\n\n```\n{text}```'
+            for names, text in report['class_mapping'].items()
+        ),
         '### IoU a class',
         _pipes(class_table(report)),
         '### Time and memory',
         _pipes(time_table(report)),
     ]
+    if (masks := mask_table(report)) is not None:
+        parts += ['### Masks against true regions', _pipes(masks)]
     if (gap := gap_table(report)) is not None:
-        parts += ['### Where the IoU is lost', _pipes(gap)]
+        parts += ['### Where the IoU is lost', GAP_NOTE, _pipes(gap)]
     parts += ['### Errors by distance from the nearest true border']
     parts += [_pipes(distance_table(report)), '### Published figures', NOTE]
     parts += [_pipes(published_table()), temporal_note(report)]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
+def summary(report: dict[str, Any]) -> str:
+    """Say what was measured, and how."""
+    stride = f' (every {report["stride"]}th)' if report['stride'] > 1 else ''
+    runs = report['rows'][0]['runs']
+    return (
+        f'{report["dataset"]}, split {report["split"]}, {report["images"]} images{stride} of '
+        f'{len(report["sequences"])} sequence(s); {report["torch_threads"]} threads, each stage '
+        f'timed {runs} time(s). Per cent where no unit stands. F: boundary F-score.'
+    )
+
+
 def temporal_note(report: dict[str, Any]) -> str:
     """Say how far true labels agree along the same flow."""
     if report['temporal_truth'] is None:
         return ''
+    stride = f', every {report["stride"]}th frame taken' if report['stride'] > 1 else ''
     return (
-        f'Temporal agreement over {report["frame_pairs"]} pairs of neighbouring frames; the true '
-        f'labels themselves agree on {percent(report["temporal_truth"])} %.'
+        f'Temporal agreement over {report["frame_pairs"]} pairs of frames that follow each other'
+        f'{stride}; the true labels themselves agree on {percent(report["temporal_truth"])} %.'
     )
 
 

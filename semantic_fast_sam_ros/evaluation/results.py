@@ -1,8 +1,5 @@
 """Sum the images' scores up into the figures of a row."""
 
-import resource
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,13 +8,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.evaluation import calibration, confusion, mask_quality, temporal
+from semantic_fast_sam_ros.evaluation import (
+    calibration,
+    confusion,
+    mask_quality,
+    propagation,
+    temporal,
+)
+from semantic_fast_sam_ros.evaluation import scores as image_scores
 from semantic_fast_sam_ros.evaluation.rows import Row
-from semantic_fast_sam_ros.evaluation.run import Plan, stored
+from semantic_fast_sam_ros.evaluation.run import Plan, mappings, stored
 from semantic_fast_sam_ros.evaluation.samples import DataSet, Sample
 from semantic_fast_sam_ros.evaluation.scores import DISTANCE_EDGES, STAGES, ImageScores
 
-FlowTargets = dict[tuple[str, str], NDArray[np.int64]]
+FlowTargets = dict[tuple[str, str], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,14 @@ def summarise(plan: Plan) -> dict[str, Any]:
         'dataset': plan.data_set.name,
         'split': plan.data_set.split,
         'images': len(plan.data_set.samples),
+        'stride': plan.data_set.stride,
+        'sequences': sorted({s.sequence for s in plan.data_set.samples}),
         'classes': list(plan.data_set.vocabulary.names),
         'boundary_pixels': list(plan.boundary_pixels),
         'temporal_truth': frames.truth if frames.pairs else None,
         'frame_pairs': len(frames.pairs),
         'torch_threads': torch.get_num_threads(),
+        'class_mapping': {', '.join(names): text for text, names in mappings(plan).items()},
         'rows': [_row(plan, row, frames) for row in plan.rows],
     }
 
@@ -48,7 +55,9 @@ def summarise(plan: Plan) -> dict[str, Any]:
 def follow(data_set: DataSet) -> Frames:
     """Follow the pixels of each frame into the next of its sequence."""
     pairs = [
-        (a, b) for a, b in pairwise(data_set.samples) if a.sequence and a.sequence == b.sequence
+        (a, b)
+        for a, b in pairwise(data_set.samples)
+        if data_set.is_video and a.sequence and a.sequence == b.sequence
     ]
     moved: FlowTargets = {}
     counts = np.zeros(2, np.int64)
@@ -91,13 +100,14 @@ def _row(plan: Plan, row: Row, frames: Frames) -> dict[str, Any]:
         'mask_coverage': float(np.mean([s.masks.covered for s in images])),
         'ece': number(calibration.expected_error(histogram)),
         'reliability': calibration.reliability(histogram),
+        'error_propagation': _propagation(names, matrix, images) if row.masks else None,
         'error_by_distance': [
             {'from_px': edge, 'pixels': int(n), 'wrong': int(wrong)}
             for edge, (n, wrong) in zip(DISTANCE_EDGES, distance.tolist(), strict=True)
         ],
-        'temporal': _temporal(plan.data_set, images, frames),
+        'temporal': _temporal(plan, row, frames),
         **_timing(images),
-        'peak_memory_mb': peak_memory_mb(),
+        'peak_memory_mb': max(s.peak_memory_mb for s in images),
         'runs': plan.runs,
         'per_image_miou': {
             sample.name: number(confusion.mean_iou(s.matrix))
@@ -109,14 +119,6 @@ def _row(plan: Plan, row: Row, frames: Frames) -> dict[str, Any]:
 def number(value: float) -> float | None:
     """Return a value that JSON knows: NaN becomes null."""
     return float(value) if np.isfinite(value) else None
-
-
-def peak_memory_mb() -> float:
-    """Return the largest memory this process has had: of the GPU where it uses one."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return float(torch.cuda.max_memory_allocated() / 2**20)
-    unit = 2**20 if sys.platform == 'darwin' else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _mean(values: NDArray[np.float64]) -> float:
@@ -156,16 +158,26 @@ def _by_sequence(data_set: DataSet, matrices: confusion.Matrix) -> dict[str, flo
     }
 
 
-def _temporal(data_set: DataSet, images: list[ImageScores], frames: Frames) -> float | None:
-    labels = {s.name: i.labels for s, i in zip(data_set.samples, images, strict=True)}
+def _propagation(
+    names: tuple[str, ...], matrix: confusion.Matrix, images: list[ImageScores]
+) -> dict[str, dict[str, float | None]]:
+    """Return cause -> 'mean' and each class -> IoU that curing it would win."""
+    causes = np.sum([s.causes for s in images], 0)
+    return {
+        cause: {'mean': number(_mean(won)), **_named(names, won)}
+        for cause, won in propagation.gains(matrix, causes).items()
+    }
+
+
+def _temporal(plan: Plan, row: Row, frames: Frames) -> float | None:
+    """Follow the labels along the flow, two label maps in memory at a time."""
     counts = np.zeros(2, np.int64)
-    for a, b in _followed(frames):
-        counts += temporal.agreement(labels[a], labels[b], frames.moved[a, b])
+    name, labels = '', np.zeros((0, 0), np.int16)
+    for (a, b), moved in frames.moved.items():
+        first = labels if a == name else image_scores.load_labels(plan.file(row, a))
+        name, labels = b, image_scores.load_labels(plan.file(row, b))
+        counts += temporal.agreement(first, labels, moved)
     return float(counts[1] / counts[0]) if counts[0] else None
-
-
-def _followed(frames: Frames) -> Iterator[tuple[str, str]]:
-    yield from frames.moved
 
 
 def _timing(images: list[ImageScores]) -> dict[str, Any]:
@@ -176,7 +188,11 @@ def _timing(images: list[ImageScores]) -> dict[str, Any]:
     values = {**means, 'total': total}
     return {
         'stage_ms': {
-            name: {'mean': float(v.mean()), 'std': float(v.std())} for name, v in values.items()
+            name: {
+                'mean': float(v.mean()),
+                'std': float(v.std(ddof=1)) if len(v) > 1 else None,
+            }
+            for name, v in values.items()
         },
         'frames_per_second': float(1000 / total.mean()),
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.pipeline import LABELLERS
+from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, suggestion
 
 SYNONYMS = '_synonyms'
@@ -79,8 +79,7 @@ ROWS = {row.name: row for row in PLAIN}
 
 def open_rows() -> dict[str, Row]:
     """Return two rows for each open-vocabulary labeller of the pipeline."""
-    names = [name for name in LABELLERS if name not in ('closed_set', 'none')]
-    asked = ((name, synonyms) for name in names for synonyms in (False, True))
+    asked = ((name, synonyms) for name in OPEN_LABELLERS for synonyms in (False, True))
     rows = (
         Row(
             f'{name}{SYNONYMS if synonyms else ""}',

@@ -21,7 +21,7 @@ from semantic_fast_sam_ros.evaluation.rows import Row
 from semantic_fast_sam_ros.evaluation.samples import DataSet
 from semantic_fast_sam_ros.evaluation.scores import ImageScores
 
-MEASURES = 1  # raised when a measure changes, so that older scores are not taken for its own
+MEASURES = 2  # raised when a measure changes, so that older scores are not taken for its own
 # Settings that change no label.
 IRRELEVANT = ('input.', 'output.', 'autostart', 'offline', 'trust_model_files')
 
@@ -42,6 +42,10 @@ class Plan:
         """Return where the scores of a row on an image are kept."""
         return self._folders[row.name] / f'{name}.npz'
 
+    def mapping_file(self, row: Row) -> Path:
+        """Return where a row keeps the table of classes that it was scored by."""
+        return self._folders[row.name] / 'classes.txt'
+
     @cached_property
     def _folders(self) -> dict[str, Path]:
         return {r.name: self.work / f'{r.name}-{self._fingerprint(r)}' for r in self.rows}
@@ -57,6 +61,7 @@ class Plan:
             self.boundary_pixels,
             self.sam,
             str(first.image.parent.resolve()),
+            str(first.label.parent.resolve()),
             self.data_set.vocabulary.names,
             _models(self.config),
         ]
@@ -65,6 +70,8 @@ class Plan:
 
 def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
     """Compute the scores that are missing; yield (images done, images in all) after each.
+
+    The table of classes is printed first.
 
     Raises:
         DataSetError: a file is missing or does not fit; what was done before stays.
@@ -81,7 +88,9 @@ def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
         for row in rows:
             plan.file(row, '').parent.mkdir(parents=True, exist_ok=True)
         bench = Bench(plan.config, plan.data_set.vocabulary, rows, plan.sam, plan.runs)
-        _report_mappings(bench)
+        for row in rows:
+            plan.mapping_file(row).write_text(f'{bench.mappings[row.name]}\n', encoding='utf-8')
+    _print_mappings(plan)
     for done, sample in enumerate(plan.data_set.samples, start=1):
         if bench is not None and todo[sample.name]:
             image, truth = plan.data_set.read(sample)
@@ -109,15 +118,21 @@ def _score_image(
     for row_name, outcome in bench.run(rows, image, truth).items():
         row = next(r for r in rows if r.name == row_name)
         result = image_scores.score(outcome, truth, classes, plan.boundary_pixels, regions)
-        image_scores.save(plan.file(row, name), result)
+        image_scores.save(plan.file(row, name), result, outcome.labels)
 
 
-def _report_mappings(bench: Bench) -> None:
-    seen: dict[str, list[str]] = {}
-    for row, mapping in bench.mappings.items():
-        seen.setdefault(str(mapping), []).append(row)
-    for text, names in seen.items():
-        print(f'classes, {", ".join(names)}:\n{text}')
+def mappings(plan: Plan) -> dict[str, list[str]]:
+    """Return each table of classes, as text, and the names of the rows that it holds for."""
+    tables: dict[str, list[str]] = {}
+    for row in plan.rows:
+        text = plan.mapping_file(row).read_text(encoding='utf-8')
+        tables.setdefault(text, []).append(row.name)
+    return tables
+
+
+def _print_mappings(plan: Plan) -> None:
+    for text, names in mappings(plan).items():
+        print(f'classes of the model -> of the data set ({", ".join(names)}):\n{text}', end='')
 
 
 def _models(config: Config) -> list[str]:

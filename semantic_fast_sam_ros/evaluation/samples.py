@@ -37,11 +37,14 @@ class DataSet:
     vocabulary: Vocabulary  # class index i is its i-th class, from 0
     samples: tuple[Sample, ...]
     table: NDArray[np.int16]  # (65536,) label value -> class index, IGNORE where it has none
+    is_video: bool = False  # frames of a sequence follow each other closely
+    stride: int = 1  # every so many-th sample was selected
 
     def select(self, stride: int, limit: int) -> 'DataSet':
         """Return every stride-th sample, at most `limit` of them (0: all)."""
         chosen = self.samples[::stride]
-        return replace(self, samples=chosen[:limit] if limit else chosen)
+        chosen = chosen[:limit] if limit else chosen
+        return replace(self, samples=chosen, stride=self.stride * stride)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         """Return the image (H, W, 3) RGB and the class indices (H, W).

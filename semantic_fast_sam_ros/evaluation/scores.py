@@ -1,12 +1,21 @@
 """What one row scores on one image, as arrays that can be kept on disk and summed."""
 
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.evaluation import boundaries, calibration, confusion, mask_quality
+from semantic_fast_sam_ros.evaluation import (
+    boundaries,
+    calibration,
+    confusion,
+    mask_quality,
+    propagation,
+)
 from semantic_fast_sam_ros.evaluation.bench import Milliseconds, Outcome
 from semantic_fast_sam_ros.evaluation.mask_quality import MaskMatches
 
@@ -18,8 +27,8 @@ STAGES = ('masks', 'dense', 'labels')
 class ImageScores:
     """The scores of a row on an image."""
 
-    labels: NDArray[np.int16]  # (H, W) class indices
     matrix: confusion.Matrix  # (C, C + 1)
+    causes: confusion.Matrix  # (3, C, C + 1) its wrong pixels by propagation.CAUSES
     boundary_f: NDArray[np.float64]  # (distances, C)
     boundary_iou: NDArray[np.int64]  # (C, 2)
     calibration: calibration.Histogram
@@ -27,6 +36,7 @@ class ImageScores:
     masks: MaskMatches
     mask_count: int
     stage_ms: Milliseconds
+    peak_memory_mb: float  # of the process so far
 
 
 def score(
@@ -47,8 +57,8 @@ def score(
     """
     found = outcome.labels
     return ImageScores(
-        found,
         confusion.confusion_matrix(truth, found, classes),
+        propagation.blame(truth, found, outcome.masks, classes),
         np.stack([boundaries.boundary_f(truth, found, classes, d) for d in pixels]),
         boundaries.boundary_iou_counts(truth, found, classes, boundaries.band_width(*truth.shape)),
         calibration.histogram(truth, found, outcome.confidence),
@@ -56,35 +66,52 @@ def score(
         mask_quality.match(outcome.masks, outcome.scores, regions, truth >= 0),
         len(outcome.masks),
         outcome.stage_ms,
+        peak_memory_mb(),
     )
 
 
-def save(path: Path, scores: ImageScores) -> None:
-    """Write scores; a file cut off by a crash never carries the name."""
+def peak_memory_mb() -> float:
+    """Return the largest memory this process has had: of the GPU where it uses one."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return float(torch.cuda.max_memory_allocated() / 2**20)
+    unit = 2**20 if sys.platform == 'darwin' else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def save(path: Path, scores: ImageScores, labels: NDArray[np.int16]) -> None:
+    """Write scores and labels; a file cut off by a crash never carries the name."""
     partial = path.with_suffix('.part.npz')
     np.savez_compressed(
         partial,
-        labels=scores.labels,
+        labels=labels,
         matrix=scores.matrix,
+        causes=scores.causes,
         boundary_f=scores.boundary_f,
         boundary_iou=scores.boundary_iou,
         calibration=scores.calibration,
         distance=scores.distance,
         mask_scores=scores.masks.scores,
         matched=scores.masks.matched,
-        numbers=np.array([scores.masks.regions, scores.masks.covered, scores.mask_count]),
+        numbers=np.array(
+            [
+                scores.masks.regions,
+                scores.masks.covered,
+                scores.mask_count,
+                scores.peak_memory_mb,
+            ]
+        ),
         **{f'ms_{stage}': np.array(values) for stage, values in scores.stage_ms.items()},
     )
     partial.replace(path)
 
 
 def load(path: Path) -> ImageScores:
-    """Read what `save` wrote."""
+    """Read the scores that `save` wrote."""
     with np.load(path) as file:
-        regions, covered, count = file['numbers'].tolist()
+        regions, covered, count, peak = file['numbers'].tolist()
         return ImageScores(
-            file['labels'],
             file['matrix'],
+            file['causes'],
             file['boundary_f'],
             file['boundary_iou'],
             file['calibration'],
@@ -92,4 +119,11 @@ def load(path: Path) -> ImageScores:
             MaskMatches(file['mask_scores'], file['matched'], int(regions), covered),
             int(count),
             {s: file[f'ms_{s}'].tolist() for s in STAGES if f'ms_{s}' in file},
+            peak,
         )
+
+
+def load_labels(path: Path) -> NDArray[np.int16]:
+    """Read the labels that `save` wrote, (H, W) class indices."""
+    with np.load(path) as file:
+        return np.asarray(file['labels'])

@@ -17,7 +17,7 @@ def flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.floa
     return np.asarray(method.calc(grey[0], grey[1], None), np.float32)
 
 
-def targets(forth: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.int64]:
+def targets(forth: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return the flat index in the second frame of each pixel of the first, (H, W); -1 = none.
 
     A pixel counts where it stays in the image and the flow back leads to where it came from.
@@ -29,11 +29,12 @@ def targets(forth: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np
     inside = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
     index = np.where(inside, to_y * width + to_x, 0)
     loop = forth + back.reshape(-1, 2)[index]
-    return np.where(inside & (np.hypot(loop[..., 0], loop[..., 1]) <= LOOP_TOLERANCE), index, -1)
+    returns = np.hypot(loop[..., 0], loop[..., 1]) <= LOOP_TOLERANCE
+    return np.where(inside & returns, index, -1).astype(np.int32)
 
 
 def agreement(
-    first: NDArray[np.int16], second: NDArray[np.int16], moved: NDArray[np.int64]
+    first: NDArray[np.int16], second: NDArray[np.int16], moved: NDArray[np.int32]
 ) -> tuple[int, int]:
     """Count (pixels followed, pixels that keep their label); negative labels are left out.
 

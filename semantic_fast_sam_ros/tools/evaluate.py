@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--stride', type=int, default=1, help='every so many-th image')
     parser.add_argument('--runs', type=int, default=1, help='time each stage so often')
     parser.add_argument(
-        '--boundary-px', default='1,3', help='distances of the boundary F-score (default: 1,3)'
+        '--boundary-px',
+        type=_pixels,
+        default=(1, 3),
+        help='distances of the boundary F-score (default: 1,3)',
     )
     parser.add_argument('--sam', default='facebook/sam-vit-huge', help='SamModel of the row ssa')
     parser.add_argument('--classes', default='', help='generic: vocabulary file in label order')
@@ -40,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--work', type=Path, help='keeps the scores of each image, to go on after an interruption'
     )
     add_pipeline_arguments(parser)
+
+
+def _pixels(text: str) -> tuple[int, ...]:
+    distances = tuple(int(part) for part in text.split(','))
+    if min(distances) < 1:
+        raise argparse.ArgumentTypeError('distances are pixels, from 1')
+    return distances
 
 
 def run_plan(plan: evaluation.Plan) -> None:
@@ -59,7 +69,7 @@ def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
         rows.choose(name.strip() for name in arguments.rows.split(',')),
         arguments.work or weights.cache_folder() / 'evaluation',
         max(1, arguments.runs),
-        tuple(int(p) for p in arguments.boundary_px.split(',')),
+        arguments.boundary_px,
         arguments.sam,
     )
 

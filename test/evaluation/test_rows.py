@@ -1,0 +1,108 @@
+"""The rows of the ablation."""
+
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pytest
+import tiny_clip
+import torch
+
+from semantic_fast_sam_ros.core import vocabulary
+from semantic_fast_sam_ros.core.config import load_profile
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.evaluation import rows, sources
+from semantic_fast_sam_ros.evaluation.bench import Bench
+from semantic_fast_sam_ros.evaluation.mapping import map_classes
+from semantic_fast_sam_ros.evaluation.samples import DataSetError
+
+NAMES = vocabulary.resolve('sky, road | street, car | vehicle | automobile')
+
+
+def settings(options: list[str], **more: object):
+    values = dict(o.removeprefix('--set=').split('=', 1) for o in options if '--set' in o)
+    parsed = {k: vocabulary.parse_yaml(v, k) for k, v in values.items()}
+    return load_profile('embedded', parsed | {'device': 'cpu'} | more)
+
+
+def picture_and_truth():
+    truth = np.zeros((24, 40), np.int16)
+    truth[12:], truth[15:20, 8:24], truth[0] = 1, 2, -1
+    return layouts.picture(0), truth
+
+
+def test_every_open_labeller_has_a_row_with_and_without_synonyms() -> None:
+    found = rows.open_rows()
+    assert set(found) == {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
+    assert rows.question(NAMES, synonyms=False) == 'sky, road, car'
+    assert rows.question(NAMES, synonyms=True) == 'sky, road | street, car | vehicle | automobile'
+
+
+def test_an_unknown_row_is_refused_with_the_nearest_names() -> None:
+    assert [r.name for r in rows.choose(['sfs', 'dense', 'sfs'])] == ['sfs', 'dense']
+    with pytest.raises(ConfigError, match=r"no row 'superpixel'.*superpixels"):
+        rows.choose(['superpixel'])
+
+
+@pytest.mark.parametrize('synonyms', [False, True])
+def test_a_row_asks_an_open_labeller_with_the_classes(synonyms, networks, tmp_path: Path) -> None:
+    model = tiny_clip.write_clip(tmp_path / 'clip')
+    config = settings(networks, **{'clip.model': str(model)})
+    chosen = rows.choose(['clip_synonyms' if synonyms else 'clip'])
+    bench = Bench(config, NAMES, chosen)
+    image, truth = picture_and_truth()
+    outcome = bench.run(chosen, image, truth)[chosen[0].name]
+    assert outcome.labels.shape == truth.shape
+    assert set(np.unique(outcome.labels)) <= {0, 1, 2, 3}
+    assert set(outcome.stage_ms) == {'masks', 'labels'}
+
+
+def test_true_labels_paint_the_majority_and_leave_the_rest(networks: list[str]) -> None:
+    chosen = rows.choose(['dense', 'true_labels', 'true_labels_true_rest'])
+    bench = Bench(settings(networks), NAMES, chosen)
+    masks = np.zeros((2, 24, 40), bool)
+    masks[0, 4:], masks[1, 15:20, 8:26] = True, True
+    proposals = sources.proposals_of(masks, torch.device('cpu'))
+    bench._generators['fastsam'] = Fixed(proposals)
+    image, truth = picture_and_truth()
+    found = bench.run(chosen, image, truth)
+    expected = found['dense'].labels.copy()
+    expected[4:], expected[15:20, 8:26] = 1, 2
+    np.testing.assert_array_equal(found['true_labels'].labels, expected)
+    rest = found['true_labels_true_rest'].labels
+    np.testing.assert_array_equal(rest[4:], expected[4:])
+    np.testing.assert_array_equal(rest[1:4], truth[1:4])
+
+
+class Fixed:
+    """A mask generator that always proposes the same."""
+
+    def __init__(self, proposals):
+        self.proposals = proposals
+
+    def generate(self, image):
+        return self.proposals
+
+
+def test_superpixels_tile_the_image() -> None:
+    pytest.importorskip('skimage', reason='scikit-image is missing (requirements/base.txt)')
+    for cut in sources.SUPERPIXELS.values():
+        masks = cut(layouts.picture(0))
+        assert (masks.sum(0) == 1).all() and len(masks) > 1
+
+
+def test_boxes_of_plain_masks_are_half_open() -> None:
+    masks = np.zeros((1, 5, 9), bool)
+    masks[0, 1:3, 4:8] = True
+    assert sources.proposals_of(masks, torch.device('cpu')).boxes.tolist() == [[4, 1, 8, 3]]
+
+
+def test_classes_map_by_name_and_synonym() -> None:
+    published = vocabulary.resolve('automobile, street, dog')
+    mapping = map_classes(published, NAMES)
+    assert mapping.table.tolist() == [3, 2, 1, 3]
+    assert mapping.pairs == {'automobile': 'car', 'street': 'road'}
+    assert (mapping.unmapped, mapping.never_found) == (('dog',), ('sky',))
+    with pytest.raises(DataSetError, match='none is a class of the data set'):
+        map_classes(vocabulary.resolve('dog, cat'), NAMES)
