@@ -1,7 +1,5 @@
 """Play a bag into the node and record the outputs: `ros2 launch ... bag.launch.py bag:=DRIVE`."""
 
-import sys
-
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (
@@ -11,20 +9,27 @@ from launch.actions import (
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
+    TimerAction,
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
 
 from semantic_fast_sam_ros.core.resources import resource_folder
 
 PACKAGE = 'semantic_fast_sam_ros'
 TOPIC = '/semantic_fast_sam_bag/image'
+LAST_LABELS_S = 3.0
 ARGUMENTS = {
     'bag': (None, 'rosbag2 folder or file to play'),
     'output': ('', 'folder of the recording of the outputs; empty: record nothing'),
+    'qos_overrides': (
+        str(resource_folder('config') / 'rosbag2_qos.yaml'),
+        'QoS of the recording, as `ros2 bag record` takes it',
+    ),
     'bag_topic': ('', 'image topic to play; empty: the first camera'),
     'rate': ('1x', 'factor of the recorded speed such as 0.5x, or images a second'),
     'clock': ('false', "publish /clock with the bag's time"),
@@ -55,13 +60,17 @@ def actions(context: LaunchContext) -> list[Action]:
     words += ['--bag-topic', given['bag_topic']] if given['bag_topic'] else []
     words += [f'--{name}' for name in ('clock', 'loop') if given[name].lower() == 'true']
     player = Node(package=PACKAGE, executable='image_stream', arguments=words, output='screen')
-    end = EmitEvent(event=Shutdown(reason='the bag is played'))
+    # The labels of the last images are on their way.
+    end = TimerAction(
+        period=LAST_LABELS_S, actions=[EmitEvent(event=Shutdown(reason='the bag is played'))]
+    )
     started: list[Action] = [
         player,
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])),
     ]
     if given['output']:
-        record = [sys.executable, '-m', PACKAGE, 'record', given['output']]
+        program = ExecutableInPackage('semantic_fast_sam', PACKAGE)
+        record = [program, 'record', given['output'], '--qos', given['qos_overrides']]
         started.append(ExecuteProcess(cmd=record, output='screen', sigterm_timeout='30'))
     return started
 

@@ -211,6 +211,7 @@ def _run_tasks(
     show: Callable[[int], None],
 ) -> None:
     """Give tasks to workers until all are done; a task whose worker dies goes to another."""
+    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # read at import: nothing phones home
     try:
         import ray
     except ModuleNotFoundError as error:
