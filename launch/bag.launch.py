@@ -27,7 +27,7 @@ ARGUMENTS = {
     'bag': (None, 'rosbag2 folder or file to play'),
     'output': ('', 'folder of the recording of the outputs; empty: record nothing'),
     'qos_overrides': (
-        str(resource_folder('config') / 'rosbag2_qos.yaml'),
+        str(resource_folder('config') / 'rosbag2' / 'qos_overrides.yaml'),
         'QoS of the recording, as `ros2 bag record` takes it',
     ),
     'bag_topic': ('', 'image topic to play; empty: the first camera'),

@@ -22,7 +22,7 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 
 QUEUE_MESSAGES = 200
 CLOSE_S = 30.0
-SHIPPED_QOS = 'rosbag2_qos.yaml'
+SHIPPED_QOS = 'rosbag2/qos_overrides.yaml'
 POLICIES = {
     'reliability': ('reliable', 'best_effort'),
     'durability': ('volatile', 'transient_local'),
