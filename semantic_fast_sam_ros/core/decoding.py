@@ -73,6 +73,7 @@ ENCODINGS: dict[str, tuple[int, int, Callable[[Any], Rgb]]] = {
 }
 END_MARKS = {'JPEG': b'\xff\xd9', 'PNG': b'IEND'}
 END_SEARCH_BYTES = 4096  # some cameras pad after the end mark
+SHOWN_CHARACTERS = 40  # of a name in a message, which may have any length
 
 
 def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
@@ -83,7 +84,8 @@ def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
     """
     if message.encoding not in ENCODINGS:
         raise FrameError(
-            f'encoding {message.encoding!r} is not supported; accepted: {", ".join(ENCODINGS)}'
+            f'encoding {_shown(message.encoding)} is not supported; '
+            f'accepted: {", ".join(ENCODINGS)}'
         )
     channels, depth, to_rgb = ENCODINGS[message.encoding]
     _check_size(message.width, message.height, maximum_pixels)
@@ -132,8 +134,8 @@ def compressed_to_rgb(message: CompressedMessage, maximum_pixels: int) -> Rgb:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds
         raise FrameError(
-            f'compressed image (format {message.format!r}, {len(data)} bytes) is not a whole '
-            f'JPEG or PNG: {error}'
+            f'compressed image (format {_shown(message.format)}, {len(data)} bytes) is not a '
+            f'whole JPEG or PNG: {error}'
         ) from error
     return _BGR(_decode(data))
 
@@ -153,6 +155,10 @@ def _check_whole(kind: str, data: NDArray[np.uint8]) -> None:
     """Find cut-off data by its missing end mark: OpenCV would fill the rest with grey."""
     if END_MARKS[kind] not in data[-END_SEARCH_BYTES:].tobytes():
         raise FrameError('the data is cut off: its end mark is missing')
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= SHOWN_CHARACTERS else f'{name[:SHOWN_CHARACTERS]}...')
 
 
 def _check_size(width: int, height: int, maximum_pixels: int) -> None:
