@@ -3,18 +3,22 @@
 import signal
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def interrupt_once() -> None:
-    """Raise KeyboardInterrupt at the first SIGINT only, so that the end is not interrupted.
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM only: the end is not interrupted.
 
     To be called by the main thread before `rclpy.init`, which hands signals on.
     """
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in ENDING:
+        signal.signal(number, _interrupt)
 
 
 def ignore_interrupts() -> None:
-    """Let SIGINT do nothing from here on."""
-    signal.signal(signal.SIGINT, _nothing)
+    """Let SIGINT and SIGTERM do nothing from here on."""
+    for number in ENDING:
+        signal.signal(number, _nothing)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

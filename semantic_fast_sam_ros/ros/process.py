@@ -2,9 +2,13 @@
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
+
+# An image that is in work for longer, such as on a device that hangs, does not hold up the end.
+END_S = 5.0
 
 
 def main() -> NoReturn:
@@ -47,10 +51,18 @@ def run() -> int:
     finally:
         ignore_interrupts()
         if node is not None:
+            _end_by_force(1 if node.failed else 0)
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 1 if node is not None and node.failed else 0
+
+
+def _end_by_force(code: int) -> None:
+    """End the process after some seconds, unless it has ended by then."""
+    timer = threading.Timer(END_S, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 if __name__ == '__main__':
