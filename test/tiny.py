@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 CLASSES = ('road', 'sky', 'car', 'tree', 'person')
+FLOAT_BYTES = 4
 SIDE = 64  # of the square that fixed-size networks take
 
 
@@ -64,8 +65,14 @@ class Intruder:
         return exec, (f'open({str(self.mark)!r}, "w").close()',)
 
 
-def write_segformer(folder: Path, names: Sequence[str] = CLASSES) -> Path:
-    """Write a SegFormer whose processor squeezes the image to a fixed size."""
+def write_segformer(folder: Path, names: Sequence[str] = CLASSES, hidden_bytes: int = 0) -> Path:
+    """Write a SegFormer whose processor squeezes the image to a fixed size.
+
+    Args:
+        folder: to write to.
+        names: of its classes.
+        hidden_bytes: about what its weights should take; 0: as little as can be.
+    """
     from transformers import (
         SegformerConfig,
         SegformerForSemanticSegmentation,
@@ -76,6 +83,7 @@ def write_segformer(folder: Path, names: Sequence[str] = CLASSES) -> Path:
         hidden_sizes=[8, 8, 16, 16],
         depths=[1, 1, 1, 1],
         num_attention_heads=[1, 1, 2, 2],
+        mlp_ratios=[4, 4, 4, max(4, hidden_bytes // FLOAT_BYTES // (2 * 16 * 16))],
         decoder_hidden_size=16,
         **_labels(names),
     )

@@ -15,7 +15,13 @@ def pin(path: Path, content: Path | None = None) -> None:
         content: the file that will become `path`, where that is not there yet.
     """
     digests = {path.name: _sha256(content)} if content is not None else _checksums(path)
-    pins_file(path).write_text(json.dumps(digests, indent=1))
+    pins = pins_file(path)
+    partial = pins.with_suffix('.part')
+    try:  # not in place: a disk that is full must leave no half of a file, nor spoil an old one
+        partial.write_text(json.dumps(digests, indent=1))
+        partial.replace(pins)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def verify(path: Path) -> None:

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.memory import free_memory, ran_out
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros import conversions
 from semantic_fast_sam_ros.ros.camera import Frame, Message
@@ -22,6 +23,9 @@ from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 LOG_PERIOD_S = 5.0
 # So many unexpected errors in a row are no accident: the process ends, for launch to respawn it.
 FATAL_FAILURES = 50
+MEMORY_ADVICE = (
+    'Caches were freed. If it goes on: lower masks.image_size, masks.max_masks or clip.batch'
+)
 
 
 class FrameProcessor:
@@ -86,15 +90,21 @@ class FrameProcessor:
         if not self._node.context.ok():
             return  # shutting down: publishers are gone
         self._statistics.last_error = f'{type(error).__name__}: {error}'
+        log = self._node.get_logger()
         throttle = {'throttle_duration_sec': LOG_PERIOD_S, 'throttle_time_source_type': STEADY}
         if isinstance(error, FrameError):
-            self._node.get_logger().warning(f'image refused: {error}', **throttle)
+            log.warning(f'image refused: {error}', **throttle)
             return
         self._failures_in_a_row += 1
-        text = ''.join(traceback.format_exception(error))
-        self._node.get_logger().error(f'image dropped: {text}', **throttle)
+        if ran_out(error):
+            traceback.clear_frames(error.__traceback__)  # they hold the image's tensors
+            free_memory()
+            log.error(f'image dropped: out of memory: {error}. {MEMORY_ADVICE}', **throttle)
+        else:
+            text = ''.join(traceback.format_exception(error))
+            log.error(f'image dropped: {text}', **throttle)
         if self._failures_in_a_row >= FATAL_FAILURES:
-            self._node.get_logger().fatal(f'{FATAL_FAILURES} images failed in a row: giving up')
+            log.fatal(f'{FATAL_FAILURES} images failed in a row: giving up')
             self._give_up()
 
     def _age_ms(self, header: Header) -> float:

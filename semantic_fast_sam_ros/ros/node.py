@@ -1,16 +1,15 @@
 """The lifecycle node: camera images in, labels, overlays and detections out. Wiring only."""
 
-import gc
 import traceback
 from typing import Any
 
-import torch
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.config import Config, parse_cameras
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.memory import free_memory
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
@@ -203,10 +202,3 @@ class SemanticFastSamNode(LifecycleNode):
 
     def _state(self) -> str:
         return str(self._state_machine.current_state[1])
-
-
-def free_memory() -> None:
-    """Give the memory of models that nobody holds any more back to the machine."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
