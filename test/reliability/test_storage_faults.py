@@ -5,21 +5,21 @@ import http.server
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import tiny
-from conftest import Starter
-from harness import NAME, Diagnosis, Peer, photo_message
+from harness import NAME, Diagnosis, Peer, RunningNode, photo_message
 from lifecycle_msgs.msg import State, Transition
 from sensor_msgs.msg import Image
 
 from semantic_fast_sam_ros.core import pinning, weights
 from semantic_fast_sam_ros.core.errors import ModelError
 
+Starter = Callable[..., RunningNode]
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE = Transition.TRANSITION_ACTIVATE
 LARGE_BYTES = 200 << 20  # of a network that is large enough to be seen in the resident memory
