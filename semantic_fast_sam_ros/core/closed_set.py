@@ -35,7 +35,6 @@ class ClosedSetLabeller:
             ConfigError: no class of the segmenter is in the vocabulary.
         """
         self.settings = settings
-        self.vocabulary = vocabulary
         self._segmenter = segmenter
         targets = [vocabulary.find(name) for name in segmenter.class_names]
         if not any(targets):
@@ -46,7 +45,8 @@ class ClosedSetLabeller:
         # Row 0 collects the classes that the vocabulary leaves out, row i its i-th class.
         rows = {c.id: i for i, c in enumerate(vocabulary.classes, start=1)}
         self._rows = torch.tensor([rows[t.id] if t else 0 for t in targets])
-        self._ids = torch.tensor([0, *(c.id for c in vocabulary.classes)])
+        self._minimum = torch.tensor([0.0, *(c.minimum_confidence for c in vocabulary.classes)])
+        self.renumber(vocabulary)
         self.unmatched = tuple(
             n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
         )
@@ -54,7 +54,7 @@ class ClosedSetLabeller:
     def renumber(self, vocabulary: Vocabulary) -> None:
         """Publish the same classes, in the same order, under other ids."""
         self.vocabulary = vocabulary
-        self._ids = torch.tensor([0, *(c.id for c in vocabulary.classes)])
+        self._ids = torch.tensor([0, *(0 if c.negative else c.id for c in vocabulary.classes)])
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB, and all its pixels."""
@@ -68,12 +68,14 @@ class ClosedSetLabeller:
         grid = tuple(labels.shape)
         masks = proposals.masks if grid == size else _resize(proposals.masks, grid)
         votes = voting.collect(masks, probabilities, labels)
-        ids = self._ids.to(labels.device)
+        ids, minimum = self._ids.to(labels.device), self._minimum.to(labels.device)
         shares = votes.hard if self.settings.mode == 'hard' else votes.soft
         classes, scores = voting.rank(shares, self.settings.hypotheses)
         paints = self._painting(votes, classes)
         if self.settings.mode == 'fusion':
             best, labels = self._fused(masks, probabilities, votes, proposals.scores).max(0)
+        labels = labels * (best >= minimum[labels])
+        classes[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
         pixels = None
         if self.settings.keep_dense:
             pixels = PixelLabels(_resize(ids[labels], size), _resize(best, size))

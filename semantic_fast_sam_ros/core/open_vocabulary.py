@@ -9,7 +9,7 @@ from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
 
 MONO8_IDS = 255  # label images of up to so many ids are 8-bit
 
@@ -27,6 +27,10 @@ class OpenVocabularyLabeller(Protocol):
         """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
         ...
 
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Raise a ConfigError for names that it cannot look for. Quick; encodes nothing."""
+        ...
+
     def prepare(self, vocabulary: Vocabulary) -> Any:
         """Encode a vocabulary. Slow; may run on another thread while images are labelled."""
         ...
@@ -37,6 +41,20 @@ class OpenVocabularyLabeller(Protocol):
 
     def update(self, config: Config) -> None:
         """Take over the live settings; called between two images."""
+        ...
+
+
+@runtime_checkable
+class NameFinder(Protocol):
+    """An open-vocabulary labeller that publishes names of its own finding."""
+
+    @property
+    def notice(self) -> str:
+        """What its user should know, such as that no ids are left; else empty."""
+        ...
+
+    def bind(self, history: VocabularyHistory) -> None:
+        """Take ids from this history from now on."""
         ...
 
 
@@ -65,6 +83,8 @@ def required(config: Config) -> Vocabulary:
         )
     if all(c.negative for c in found.classes):
         raise ConfigError('the vocabulary has only negatives: name at least one class to label')
+    if config.groups.strip():
+        found = vocabularies.apply_groups(found, vocabularies.read_groups(config.groups))
     return found
 
 

@@ -53,7 +53,8 @@ class TextClassifier:
     """A vocabulary and what is computed of it once; swapped as a whole, never changed."""
 
     vocabulary: Vocabulary
-    weights: Tensor  # (dim, C) float32, unit columns: the vocabulary's classes, then negatives
+    weights: Tensor  # (dim, L) float32, unit columns: the looks of all classes and negatives
+    owners: Tensor  # (L,) int64, the class that each look belongs to
     ids: Tensor  # (C,) int64 published ids, 0 for negatives
     minimum: Tensor  # (C,) float32, below it a mask stays unlabelled
 
@@ -63,6 +64,9 @@ def build_classifier(
 ) -> TextClassifier:
     """Encode a vocabulary: mean over templates and synonyms, L2-normalised (method.md section 3).
 
+    The members of a group are looks of their own: not their vectors are summed but their
+    probabilities.
+
     Args:
         encoder: of texts.
         vocabulary: classes; those marked negative come out unlabelled.
@@ -70,22 +74,30 @@ def build_classifier(
         negatives: more of them, as a list `wall, floor | ground`; names that the vocabulary
             has are left out.
     """
-    classes = [*vocabulary.classes, *_negatives(vocabulary, negatives)]
-    rows, texts = [], []
-    for row, c in enumerate(classes):
-        for name in c.names:
-            texts += [template.format(name) for template in templates]
-            rows += [row] * len(templates)
-    vectors = encoder.encode_texts(texts)
+    classes = [*vocabulary.classes, *extra_negatives(vocabulary, negatives)]
+    looks = [look for c in classes for look in c.appearances]
+    owners = [row for row, c in enumerate(classes) for _ in c.appearances]
+    vectors = look_vectors(encoder, looks, templates)
     device = vectors.device
-    sums = vectors.new_zeros((len(classes), vectors.shape[1]))
-    sums.index_add_(0, torch.tensor(rows, device=device), vectors)
     return TextClassifier(
         vocabulary,
-        functional.normalize(sums, dim=1).T.contiguous(),
+        vectors.T.contiguous(),
+        torch.tensor(owners, device=device),
         torch.tensor([UNLABELLED if c.negative else c.id for c in classes], device=device),
         torch.tensor([c.minimum_confidence for c in classes], device=device),
     )
+
+
+def look_vectors(
+    encoder: TextEncoder, looks: Sequence[Sequence[str]], templates: Sequence[str]
+) -> Tensor:
+    """Return the unit vector of each look's names in all templates, (L, dim) float32."""
+    texts = [t.format(name) for look in looks for name in look for t in templates]
+    rows = [row for row, look in enumerate(looks) for _ in range(len(look) * len(templates))]
+    vectors = encoder.encode_texts(texts)
+    sums = vectors.new_zeros((len(looks), vectors.shape[1]))
+    sums.index_add_(0, torch.tensor(rows, device=vectors.device), vectors)
+    return functional.normalize(sums, dim=1)
 
 
 def name_masks(
@@ -98,10 +110,10 @@ def name_masks(
 ) -> MaskLabels:
     """Name masks by their unit vectors.
 
-    p = softmax(scale x cosine) over all classes and negatives. A mask's scores are
-    p x (1 - p2 / p1)^margin_weight x mask_score^mask_score_weight, where p1 and p2 belong to its
-    best two. If the first score is below the minimum, or the best class is a negative, the mask is
-    unlabelled.
+    p = softmax(scale x cosine) over all looks, negatives among them, summed by class. A mask's
+    scores are p x (1 - p2 / p1)^margin_weight x mask_score^mask_score_weight, where p1 and p2
+    belong to its best two. If the first score is below the minimum, or the best class is a
+    negative, the mask is unlabelled.
 
     Args:
         vectors: (N, dim) float32.
@@ -112,7 +124,9 @@ def name_masks(
         hypotheses: ranked classes to report.
     """
     sharpness = 1 / settings.temperature if settings.temperature else scale
-    shares = (sharpness * (vectors @ classifier.weights)).softmax(1)
+    looks = (sharpness * (vectors @ classifier.weights)).softmax(1)
+    shares = looks.new_zeros((len(looks), len(classifier.ids)))
+    shares.index_add_(1, classifier.owners, looks)
     classes, ranked = voting.rank(shares, max(2, hypotheses))
     margin = (
         1 - ranked[:, 1] / ranked[:, 0] if ranked.shape[1] > 1 else torch.ones_like(mask_scores)
@@ -127,7 +141,12 @@ def name_masks(
     return MaskLabels(ids, scores, torch.ones_like(first, dtype=torch.bool))
 
 
-def _negatives(vocabulary: Vocabulary, text: str) -> list[SemanticClass]:
+def extra_negatives(vocabulary: Vocabulary, text: str) -> list[SemanticClass]:
+    """Return the negatives of a list `wall, floor | ground` that the vocabulary does not have.
+
+    Raises:
+        ConfigError: it is no list of names.
+    """
     if not text.strip():
         return []
     try:

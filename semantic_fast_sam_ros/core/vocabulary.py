@@ -2,6 +2,7 @@
 
 import colorsys
 import difflib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 
 UNLABELLED = 0
 MAX_CLASSES = 65534  # ids are uint16 on the wire, and vision_msgs reserves 65535
-CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group')
+SOURCES = ('dense', 'clip')
+CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group', 'source')
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,14 @@ class SemanticClass:
     prompts: tuple[str, ...] = ()  # other names of it; the name itself where empty
     minimum_confidence: float = 0.0  # below it a mask of this class stays unlabelled
     negative: bool = False  # absorbs what nobody asked for: comes out unlabelled
-    group: str = ''
+    # Groups of names, each with a look of its own, where the class is a group; else one, `names`.
+    looks: tuple[tuple[str, ...], ...] = ()
+    source: str = ''  # of SOURCES, for the labeller hybrid; empty: dense where that knows the name
+
+    @property
+    def appearances(self) -> tuple[tuple[str, ...], ...]:
+        """The names by look: a text vector each, and the class gets what they get together."""
+        return self.looks or (self.names,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,6 +118,7 @@ class VocabularyHistory:
 
     def __init__(self) -> None:
         self._seen: Vocabulary | None = None
+        self._lock = threading.Lock()  # names come from settings and, at the same time, images
 
     def preview(self, vocabulary: Vocabulary) -> Vocabulary:
         """Return what `admit` would, without remembering it."""
@@ -116,11 +126,12 @@ class VocabularyHistory:
 
     def admit(self, vocabulary: Vocabulary) -> Vocabulary:
         """Return the vocabulary with ids consistent with all vocabularies admitted before."""
-        admitted = self.preview(vocabulary)
-        seen = self._seen.classes if self._seen is not None else ()
-        known = {c.id for c in seen}
-        self._seen = Vocabulary(seen + tuple(c for c in admitted.classes if c.id not in known))
-        return admitted
+        with self._lock:
+            admitted = self.preview(vocabulary)
+            seen = self._seen.classes if self._seen is not None else ()
+            known = {c.id for c in seen}
+            self._seen = Vocabulary(seen + tuple(c for c in admitted.classes if c.id not in known))
+            return admitted
 
 
 def from_names(names: Iterable[str]) -> Vocabulary:
@@ -164,9 +175,14 @@ def load(path: Path) -> Vocabulary:
     entries = content.get('classes') if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f'{path}: expected a list under the key "classes"')
-    return Vocabulary(
+    vocabulary = Vocabulary(
         tuple(_read_class(path, index, entry) for index, entry in enumerate(entries, start=1))
     )
+    groups: dict[str, list[str]] = {}
+    for c, entry in zip(vocabulary.classes, entries, strict=True):
+        if isinstance(entry, dict) and entry.get('group'):
+            groups.setdefault(str(entry['group']), []).append(c.name)
+    return apply_groups(vocabulary, groups) if groups else vocabulary
 
 
 def resolve(text: str) -> Vocabulary:
@@ -200,10 +216,12 @@ def read_groups(text: str) -> dict[str, list[str]]:
 def apply_groups(vocabulary: Vocabulary, groups: Mapping[str, Sequence[str]]) -> Vocabulary:
     """Merge classes into groups: each becomes one class whose prompts are its members.
 
-    Classes in no group keep their name; ids are given anew in order of first appearance.
+    Classes in no group keep their name; ids are given anew in order of first appearance. A group
+    has the colour, minimum confidence and source of its first member.
 
     Raises:
-        ConfigError: a member is unknown to the vocabulary, or stands in two groups.
+        ConfigError: a member is unknown to the vocabulary, stands in two groups, or is a
+            negative among others.
     """
     group_of: dict[str, str] = {}
     for group, members in groups.items():
@@ -223,7 +241,10 @@ def apply_groups(vocabulary: Vocabulary, groups: Mapping[str, Sequence[str]]) ->
     for c in vocabulary.classes:
         name = group_of.get(c.name, c.name)
         previous = merged.get(name, replace(c, id=len(merged) + 1, name=name, prompts=()))
-        merged[name] = replace(previous, prompts=(*previous.prompts, *c.names))
+        if previous.negative != c.negative:
+            raise ConfigError(f'group {name!r} mixes negatives with classes to label')
+        looks = (*(previous.looks if name in merged else ()), *c.appearances)
+        merged[name] = replace(previous, prompts=(*previous.prompts, *c.names), looks=looks)
     return Vocabulary(tuple(merged.values()))
 
 
@@ -302,6 +323,9 @@ def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
     negative = entry.get('negative', False)
     if not isinstance(negative, bool):
         raise ConfigError(f'{where}: negative must be true or false, not {negative!r}')
+    source = entry.get('source', '')
+    if source not in ('', *SOURCES):
+        raise ConfigError(f'{where}: source must be {" or ".join(SOURCES)}, not {source!r}')
     return SemanticClass(
         index,
         entry['name'].strip(),
@@ -309,7 +333,7 @@ def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
         tuple(prompts),
         float(minimum),
         negative,
-        str(entry.get('group', '')),
+        source=source,
     )
 
 

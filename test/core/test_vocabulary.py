@@ -107,3 +107,26 @@ def test_shipped_group_maps_fit_their_vocabulary(data_set: str) -> None:
     grouped = vocabulary.apply_groups(classes, groups)
     assert 'drivable' in grouped.names
     assert len(grouped) == len(classes) - sum(len(m) for m in groups.values()) + len(groups)
+
+
+def test_groups_of_a_file_are_classes_with_several_looks(tmp_path: Path) -> None:
+    file = tmp_path / 'names.yaml'
+    file.write_text(
+        'classes:\n- {name: road}\n- {name: car, group: obstacle, colour: [1, 2, 3]}\n'
+        '- {name: dog, group: obstacle, prompts: [puppy]}\n'
+    )
+    found = vocabulary.load(file)
+    assert ids(found) == {'road': 1, 'obstacle': 2}
+    assert found.classes[0].appearances == (('road',),)
+    assert found.classes[1].appearances == (('car',), ('dog', 'puppy'))
+    assert found.classes[1].colour == (1, 2, 3)
+    assert found.find('puppy') is found.classes[1]
+
+
+def test_groups_do_not_mix_negatives_with_classes(tmp_path: Path) -> None:
+    file = tmp_path / 'names.yaml'
+    file.write_text(
+        'classes:\n- {name: car, group: a}\n- {name: wall, group: a, negative: true}\n'
+    )
+    with pytest.raises(ConfigError, match='mixes negatives'):
+        vocabulary.load(file)

@@ -1,5 +1,7 @@
 """The vote must label as the plain loop over masks does, whatever the masks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from scenes import NAMES, Scene, loop, scene, scenes, vote
 from semantic_fast_sam_ros.core import closed_set, masks, voting
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import VoteSettings
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 
 PLAIN = VoteSettings(mode='hard', minimum_purity=0.0, maximum_mask_share=1.0)
 quick = settings(max_examples=120, deadline=None, derandomize=True)
@@ -166,6 +168,23 @@ def test_a_mask_between_the_points_of_the_coarser_grid_paints_nothing(
     labels, painted, _ = vote(halves('#...../......'), PLAIN)
     assert labels.paints.tolist() == [False]
     assert painted.labels.min() > 0
+
+
+def test_below_its_minimum_a_class_is_not_given_and_negatives_never_are() -> None:
+    drawn = halves('###.../###...', '...###/...###')
+    road, sky, *others = from_names(NAMES).classes
+    for changed, expected in (
+        (replace(road, minimum_confidence=0.71), [0, sky.id]),
+        (replace(road, minimum_confidence=0.6), [road.id, sky.id]),
+        (replace(road, negative=True), [0, sky.id]),
+    ):
+        words = Vocabulary((changed, sky, *others))
+        labels, painted, _ = vote(drawn, replace(PLAIN, mode='soft'), words)
+        assert labels.class_ids[:, 0].tolist() == expected
+        assert labels.pixels is not None
+        assert labels.pixels.class_ids[0].unique().tolist() == sorted(expected)
+        assert (painted.labels[:, :3] == expected[0]).all()
+        assert not painted.confidence[painted.labels == 0].any()
 
 
 def test_renumbering_changes_the_ids_and_nothing_else() -> None:

@@ -110,3 +110,16 @@ def test_more_hypotheses_than_names_give_all_names() -> None:
     classifier = build_classifier(Axes(), parse_list('dog, car'), ['{}'])
     labels = name_masks(along(car=1), ONE, classifier, ClipSettings(), scale=10.0, hypotheses=9)
     assert labels.class_ids.tolist() == [[2, 1]]
+
+
+def test_group_gets_what_its_members_get_together() -> None:
+    both = SemanticClass(2, 'thing', (1, 1, 1), looks=(('car',), ('dog',)))
+    classifier = build_classifier(
+        Axes(), vocabulary(SemanticClass(1, 'road', (2, 2, 2)), both), ['{}']
+    )
+    labels = name_masks(
+        along(road=0.6, car=0.6, dog=0.5), ONE, classifier, ClipSettings(), 10.0, hypotheses=2
+    )
+    road, car, dog = torch.tensor([6.0, 6.0, 5.0]).softmax(0).tolist()
+    assert labels.class_ids.tolist() == [[2, 1]]
+    assert labels.scores[0].tolist() == pytest.approx([car + dog, road])
