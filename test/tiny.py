@@ -32,6 +32,44 @@ def write_semantic(path: Path, names: tuple[str, ...] = CLASSES) -> Path:
     return _save_yolo(network, path, 'semantic')
 
 
+def write_yoloe(path: Path, family: str = '26', one_to_one: bool = False) -> Path:
+    """Write a YOLOE-seg network that waits for text vectors of 512 values."""
+    from ultralytics.nn.tasks import YOLOESegModel
+
+    network = _yolo(YOLOESegModel, f'{family}/yoloe-{family}-seg.yaml', ('a', 'b'))
+    head = network.model[-1]
+    for branch in (*head.cv4, *getattr(head, 'one2one_cv4', ())):  # scores spread round 0.5
+        branch.bias.data.fill_(0.0)
+    norms = [m for m in network.eval().modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():  # takes the statistics of this image over, so that signals stay alive
+        network.predict(torch.rand(1, 3, 128, 160), vpe=torch.rand(1, 2, 512))
+    for norm in norms:
+        norm.eval()
+    if one_to_one:
+        head.end2end = True
+    return _save_yolo(network, path, 'segment')
+
+
+def write_yoloe_text(path: Path, values: int = 512) -> Path:
+    """Write a text encoder as TorchScript, as mobileclip2_b.ts is one."""
+
+    class Text(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(49408, values)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            words = self.embedding(tokens).mean(1)
+            return words / words.norm(dim=1, keepdim=True)
+
+    torch.manual_seed(2)
+    torch.jit.trace(Text().eval(), torch.zeros((1, 77), dtype=torch.int32)).save(path)
+    return path
+
+
 def _yolo(kind: type[torch.nn.Module], config: str, names: tuple[str, ...]) -> Any:
     import ultralytics
     import yaml

@@ -35,6 +35,9 @@ class ClipLabeller:
         """The names that `label` chooses from."""
         return self._classifier.vocabulary
 
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Take any vocabulary."""
+
     def prepare(self, vocabulary: Vocabulary) -> TextClassifier:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
         settings = self._config.clip

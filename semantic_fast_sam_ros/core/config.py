@@ -5,7 +5,7 @@ the dataclasses below. A setting's name outside is its path here: `masks.confide
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -223,6 +223,83 @@ class ClipSettings:
 
 
 @dataclass(frozen=True)
+class SsaEngineSettings:
+    """The labeller that finds its names by itself (SSA-engine)."""
+
+    preset: str = setting(
+        'light',
+        'models of the stages that name none themselves: light, or full (as published)',
+        choices=('light', 'full'),
+    )
+    coco_model: str = setting('', 'COCO segmenter, as dense.model; empty: as the preset says')
+    ade20k_model: str = setting('', 'ADE20K segmenter, as dense.model; empty: as the preset says')
+    caption_model: str = setting(
+        '', 'BLIP that captions crops, a Hugging Face name or folder; empty: as the preset says'
+    )
+    clip_model: str = setting(
+        '', 'CLIP that ranks the names, as clip.model; empty: as the preset says'
+    )
+    clipseg_model: str = setting(
+        '', 'CLIPSeg that votes, a Hugging Face name or folder; empty: as the preset says'
+    )
+    proposals: int = setting(
+        3, 'names that CLIP leaves for the vote', minimum=1, maximum=10, live=True
+    )
+    filter_scale: float = setting(
+        1.2, "crops for CLIP, in sides of the mask's box", minimum=1.0, maximum=8.0, live=True
+    )
+    context_scale: float = setting(
+        1.6,
+        "crops for the caption and the vote, in sides of the mask's box",
+        minimum=1.0,
+        maximum=8.0,
+        live=True,
+    )
+    caption_tokens: int = setting(
+        20, 'at most so many tokens a caption', minimum=1, maximum=200, live=True
+    )
+    batch: int = setting(
+        16,
+        'crops captioned or segmented at once: bounds the memory',
+        minimum=1,
+        maximum=1024,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class YoloeSettings:
+    """The labeller that finds masks and names in one network."""
+
+    model: str = setting(
+        'yoloe-26s-seg.pt',
+        'YOLOE-seg checkpoint, a file or a known name; the same name in masks.model: its '
+        'instances are the masks, and one network does all',
+    )
+    text_model: str = setting(
+        'mobileclip2_b.ts',
+        'its text encoder, a TorchScript file: mobileclip2_b.ts for yoloe-26, mobileclip_blt.ts '
+        'for yoloe-11 and yoloe-v8',
+    )
+    image_size: int = setting(
+        640, 'longer side of the image given to it, pixels', minimum=32, maximum=4096, live=True
+    )
+    confidence: float = setting(
+        0.1, 'instances below this score are dropped', minimum=0.0, maximum=1.0, live=True
+    )
+    iou: float = setting(
+        0.7,
+        'of two boxes that overlap more than this the better one stays (yoloe-26 needs none)',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    max_instances: int = setting(
+        300, 'at most so many instances an image', minimum=1, maximum=1000, live=True
+    )
+
+
+@dataclass(frozen=True)
 class InputSettings:
     """What the node subscribes to."""
 
@@ -286,14 +363,28 @@ class Config:
     dense: DenseSettings = field(default_factory=DenseSettings)
     vote: VoteSettings = field(default_factory=VoteSettings)
     clip: ClipSettings = field(default_factory=ClipSettings)
+    ssa_engine: SsaEngineSettings = field(default_factory=SsaEngineSettings)
+    yoloe: YoloeSettings = field(default_factory=YoloeSettings)
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '
         'crop of each mask; clip_dense: CLIP features of one image pass, pooled in each mask; '
-        'clipseg, groupvit: dense.model scores every pixel by text and votes; none: masks only',
-        choices=('closed_set', 'clip', 'clip_dense', 'clipseg', 'groupvit', 'none'),
+        'clipseg, groupvit: dense.model scores every pixel by text and votes; yoloe: instances '
+        'found by text vote; hybrid: a closed-set segmenter for the names it has, CLIP for the '
+        'rest; ssa_engine: finds the names itself; none: masks only',
+        choices=(
+            'closed_set',
+            'clip',
+            'clip_dense',
+            'clipseg',
+            'groupvit',
+            'yoloe',
+            'hybrid',
+            'ssa_engine',
+            'none',
+        ),
     )
     vocabulary: str = setting(
         '',
@@ -443,12 +534,47 @@ PARSERS: dict[str, Callable[[str], object]] = {
 }
 
 
+# SSA-engine's stages. `full` is the published choice; `light` has the smallest public models.
+ENGINE_PRESETS: dict[str, dict[str, str]] = {
+    'light': {
+        'coco_model': 'facebook/mask2former-swin-tiny-coco-panoptic',
+        'ade20k_model': 'nvidia/segformer-b0-finetuned-ade-512-512',
+        'caption_model': 'Salesforce/blip-image-captioning-base',
+        'clip_model': 'MobileCLIP2-S0/dfndr2b',
+        'clipseg_model': 'CIDAS/clipseg-rd64-refined',
+    },
+    'full': {
+        'coco_model': 'shi-labs/oneformer_coco_swin_large',
+        'ade20k_model': 'shi-labs/oneformer_ade20k_swin_large',
+        'caption_model': 'Salesforce/blip-image-captioning-large',
+        'clip_model': 'ViT-L-14-quickgelu/openai',
+        'clipseg_model': 'CIDAS/clipseg-rd64-refined',
+    },
+}
+
+
+def resolve_preset(settings: SsaEngineSettings) -> SsaEngineSettings:
+    """Return the settings with the preset's model wherever they name none."""
+    preset = ENGINE_PRESETS[settings.preset]
+    missing: dict[str, Any] = {s: m for s, m in preset.items() if not getattr(settings, s)}
+    return replace(settings, **missing)
+
+
 def model_names(config: Config) -> list[str]:
-    """Return the models that a configuration loads."""
+    """Return the models that a configuration loads, each once."""
     dense, clip = [config.dense.model], [config.clip.model]
-    labellers = {'closed_set': dense, 'clipseg': dense, 'groupvit': dense}
-    labellers |= {'clip': clip, 'clip_dense': clip}
-    return [config.masks.model, *labellers.get(config.labeller, [])]
+    engine = resolve_preset(config.ssa_engine)
+    labellers = {
+        'closed_set': dense,
+        'clipseg': dense,
+        'groupvit': dense,
+        'clip': clip,
+        'clip_dense': clip,
+        'hybrid': [*dense, *clip],
+        'yoloe': [config.yoloe.model, config.yoloe.text_model],
+        'ssa_engine': [getattr(engine, stage) for stage in ENGINE_PRESETS[engine.preset]],
+    }
+    return list(dict.fromkeys([config.masks.model, *labellers.get(config.labeller, [])]))
 
 
 def profiles() -> dict[str, Path]:

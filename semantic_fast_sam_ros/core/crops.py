@@ -25,6 +25,21 @@ def square_boxes(boxes: Tensor, scale: float) -> Tensor:
     return torch.cat([centre - half, centre + half], 1)
 
 
+def scaled_boxes(boxes: Tensor, scale: float, size: tuple[int, int]) -> Tensor:
+    """Return boxes with their sides times `scale`, cut off where they leave the image.
+
+    Args:
+        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels, half-open.
+        scale: 1 leaves them.
+        size: (height, width) of the image.
+    """
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1) * scale / 2
+    limit = boxes.new_tensor([size[1], size[0]])
+    corners = [(centre - half).clamp_min(0), torch.minimum(centre + half, limit)]
+    return torch.cat(corners, 1)
+
+
 def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Cut and resize boxes out of an image, from the halved copy that comes closest from above.
 

@@ -45,7 +45,9 @@ class HuggingFaceTextSegmenter:
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         """Load a folder; raises ModelError if it holds no such model."""
         self._device, self._dtype = device, dtype
-        self._model, self._processor, self._tokenizer = _load(folder, self.architecture)
+        self._model, self._processor, self._tokenizer = load_transformers(
+            folder, self.architecture
+        )
         self._model.to(device=device, dtype=dtype)
 
     @torch.inference_mode()
@@ -77,19 +79,41 @@ class ClipSegSegmenter(HuggingFaceTextSegmenter):
 
     def segment(self, image: Tensor, classes: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB for class vectors (C, dim)."""
-        vision = self._model.clip.vision_model(
-            pixel_values=self._pixels(image),
-            output_hidden_states=True,
-            interpolate_pos_encoding=True,
-        )
-        layers = [vision.hidden_states[i + 1] for i in self._model.extract_layers]
-        scores = []
-        for start in range(0, len(classes), CLASS_CHUNK):
-            chunk = classes[start : start + CLASS_CHUNK].to(self._dtype)
-            repeated = tuple(layer.expand(len(chunk), -1, -1) for layer in layers)
-            logits = self._model.decoder(repeated, chunk).logits
-            scores.append(logits.reshape(len(chunk), *logits.shape[-2:]))
+        layers = self._layers(self._pixels(image))
+        scores = [
+            self._decode(layers, classes[None, start : start + CLASS_CHUNK])[0]
+            for start in range(0, len(classes), CLASS_CHUNK)
+        ]
         return DenseMap(torch.cat(scores), are_logits=True)
+
+    def segment_crops(self, crops: Tensor, classes: Tensor) -> Tensor:
+        """Score crops (N, 3, size, size) 0-255 RGB, each for its own class vectors (N, K, dim).
+
+        Returns:
+            (N, K, size, size) logits.
+        """
+        pixels = self._processor(images=crops, return_tensors='pt', do_resize=False)
+        layers = self._layers(pixels['pixel_values'].to(self._device, self._dtype))
+        return self._decode(layers, classes)
+
+    @property
+    def size(self) -> int:
+        """The side of the crops that `segment_crops` takes, pixels."""
+        return int(self._model.config.vision_config.image_size)
+
+    def _layers(self, pixels: Tensor) -> list[Tensor]:
+        vision = self._model.clip.vision_model(
+            pixel_values=pixels, output_hidden_states=True, interpolate_pos_encoding=True
+        )
+        return [vision.hidden_states[i + 1] for i in self._model.extract_layers]
+
+    def _decode(self, layers: list[Tensor], classes: Tensor) -> Tensor:
+        """Run the decoder of N images, each for its K class vectors (N, K, dim): (N, K, h, w)."""
+        images, count = classes.shape[:2]
+        repeated = tuple(layer.repeat_interleave(count, 0) for layer in layers)
+        logits = self._model.decoder(repeated, classes.flatten(0, 1).to(self._dtype)).logits
+        scores: Tensor = logits.reshape(images, count, *logits.shape[-2:])
+        return scores
 
     def _text_vectors(self, **tokens: Tensor) -> Tensor:
         count = len(tokens['input_ids'])
@@ -146,7 +170,7 @@ class PreparedNames:
     """A vocabulary, its text vectors and the vote that publishes it."""
 
     vocabulary: Vocabulary
-    classes: Tensor  # (C, dim), negatives among them
+    classes: Tensor  # (L, dim), a row a look, negatives among them
     voter: ClosedSetLabeller
 
 
@@ -164,18 +188,23 @@ class DenseTextLabeller:
         """The names that `label` chooses from."""
         return self._prepared.vocabulary
 
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Take any vocabulary."""
+
     def prepare(self, vocabulary: Vocabulary) -> PreparedNames:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
         templates = TEMPLATES[self._config.clip.templates]
         vectors = [
             self._segmenter.merge(
-                self._segmenter.encode_texts([t.format(n) for n in c.names for t in templates])
+                self._segmenter.encode_texts([t.format(n) for n in look for t in templates])
             )
             for c in vocabulary.classes
+            for look in c.appearances
         ]
+        rows = tuple(c.name for c in vocabulary.classes for _ in c.appearances)
         # Negatives are classes of the network that the published vocabulary leaves out.
         published = Vocabulary(tuple(replace(c, prompts=()) for c in vocabulary.published))
-        voter = ClosedSetLabeller(_Names(vocabulary.names), published, self._config.vote)
+        voter = ClosedSetLabeller(_Names(rows), published, self._config.vote)
         return PreparedNames(vocabulary, torch.stack(vectors), voter)
 
     def use(self, prepared: PreparedNames) -> None:
@@ -206,7 +235,16 @@ def load_text_segmenter(
     return SEGMENTERS[config.labeller](folder, device, dtype)
 
 
-def _load(folder: Path, architecture: str) -> tuple[Any, Any, Any]:
+def load_transformers(folder: Path, architecture: str) -> tuple[Any, Any, Any]:
+    """Return model, image processor and tokenizer of a Hugging Face folder.
+
+    Args:
+        folder: on this machine.
+        architecture: the class of the model, such as CLIPSegForImageSegmentation.
+
+    Raises:
+        ModelError: it is damaged, or another kind of model.
+    """
     weights.silence_libraries()
     import transformers as untyped_transformers
 

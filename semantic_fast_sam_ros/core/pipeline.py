@@ -23,6 +23,7 @@ from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
     MONO8_IDS,
+    NameFinder,
     OpenVocabularyLabeller,
     requested,
     require_same_encoding,
@@ -36,6 +37,7 @@ from semantic_fast_sam_ros.core.types import (
     SegmentationResult,
 )
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
+from semantic_fast_sam_ros.core.yoloe import YoloeGenerator, YoloeLabeller
 
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 WARM_UP_SIZE = (480, 640)
@@ -64,8 +66,10 @@ class SemanticFastSam:
             torch.set_num_threads(config.threads)
         self._history = history or VocabularyHistory()
         self._labeller = _load_labeller(config, self.device, self.dtype)
+        if isinstance(self._labeller, NameFinder):
+            self._labeller.bind(self._history)
         self._admit_first()
-        self._generator = _load_generator(config, self.device, self.dtype)
+        self._generator = _load_generator(config, self._labeller, self.device, self.dtype)
 
     @classmethod
     def from_profile(cls, name: str = 'embedded', **overrides: object) -> 'SemanticFastSam':
@@ -89,17 +93,24 @@ class SemanticFastSam:
         """Whether the names may change while running."""
         return isinstance(self._labeller, OpenVocabularyLabeller)
 
+    @property
+    def notice(self) -> str:
+        """What the labeller has to say of its names; empty where all is well."""
+        return self._labeller.notice if isinstance(self._labeller, NameFinder) else ''
+
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Say whether `set_vocabulary` will take a vocabulary; quick, nothing is encoded.
 
         Raises:
-            ConfigError: the labeller's names are fixed, or the ids would not fit.
+            ConfigError: the labeller's names are fixed, it cannot look for one of these, or the
+                ids would not fit.
         """
-        if not self.open_vocabulary:
+        if not isinstance(self._labeller, OpenVocabularyLabeller):
             raise ConfigError(
                 f'the names of labeller {self.config.labeller!r} come from its model: they can '
                 'change only with an open-vocabulary labeller such as clip'
             )
+        self._labeller.check(vocabulary)
         require_same_encoding(self.vocabulary, self._history.preview(vocabulary))
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
@@ -257,7 +268,11 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     return DTYPES[precision]
 
 
-def _load_generator(config: Config, device: torch.device, dtype: torch.dtype) -> MaskGenerator:
+def _load_generator(
+    config: Config, labeller: MaskLabeller, device: torch.device, dtype: torch.dtype
+) -> MaskGenerator:
+    if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
+        return YoloeGenerator(labeller, config.masks)
     checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
     return FastSamGenerator(Path(checkpoint), config.masks, device, dtype)
 

@@ -25,8 +25,12 @@ KNOWN = {
         'FastSAM-x.pt',
         *(f'yolo26{size}-sem{suffix}.pt' for size in 'nsmlx' for suffix in ('', '-ade20k')),
         *(f'yoloe-26{size}-seg.pt' for size in 'nsmlx'),
+        *(f'yoloe-{family}{size}-seg.pt' for family in ('11', 'v8') for size in 'sml'),
+        'mobileclip2_b.ts',
+        'mobileclip_blt.ts',
     )
 }
+CHECKPOINT_SUFFIXES = ('.pt', '.ts')  # of files; other models are folders
 # What a Hugging Face segmenter needs: no training states, no other frameworks' weights.
 PRETRAINED_PATTERNS = ('*.json', '*.txt', '*.model', '*.safetensors', '*.bin')
 

@@ -180,6 +180,8 @@ class SemanticFastSamNode(LifecycleNode):
         for camera in self._cameras:
             for kind, text in camera.problems().items():
                 problems[f'{kind} {camera.name}'.strip()] = text
+        if self._frames.pipeline is not None and self._frames.pipeline.notice:
+            problems[diagnostics.NAMES] = self._frames.pipeline.notice
         return problems
 
     def _facts(self) -> dict[str, str]:

@@ -39,6 +39,7 @@ ESSENTIAL = {
 OPTIONAL = {
     'timm': ('timm', 'dense models with a timm backbone, such as the one that ships'),
     'open_clip': ('open_clip_torch', 'open vocabularies'),
+    'textblob': ('textblob', 'the labeller ssa_engine'),
     'rosbags': ('rosbags', 'reading and writing bags'),
     'launch_ros': ('launch_ros', 'the launch files; `scripts/demo` does without'),
 }
@@ -237,7 +238,7 @@ def _find_model(name: str) -> tuple[str, str]:
 
 
 def _finder(name: str) -> Callable[[str, weights.Policy], Path]:
-    if name.endswith('.pt'):
+    if name.endswith(weights.CHECKPOINT_SUFFIXES):
         return weights.checkpoint_file
     with contextlib.suppress(ImportError):  # torch itself may be what is missing
         from semantic_fast_sam_ros.core import clip_model

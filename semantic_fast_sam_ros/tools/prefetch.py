@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 def fetch(name: str) -> str:
     """Return where a model is, bringing it first if needed."""
     policy = weights.Policy(trust_model_files=True)  # fetching loads nothing
-    if name.endswith('.pt'):
+    if name.endswith(weights.CHECKPOINT_SUFFIXES):
         return str(weights.checkpoint_file(name, policy))
     if clip_model.is_clip(name):
         return str(clip_model.clip_folder(name, policy))
