@@ -12,25 +12,20 @@ Three ways are timed in one run, on the same image, masks and network:
 
 import argparse
 import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
-from PIL import Image
+from published import OneByOne
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import crops
+from semantic_fast_sam_ros.benchmarking import clock, machine
 from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
 from semantic_fast_sam_ros.core.config import from_values
-from semantic_fast_sam_ros.core.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.core.weights import Policy
@@ -70,64 +65,9 @@ def names(count: int) -> Vocabulary:
     return from_names([f'thing number {i}' for i in range(count)])
 
 
-class OneByOne:
-    """The plain use of the library: one crop and one forward pass a mask."""
-
-    def __init__(self, folder: Path, encode_text_always: bool) -> None:
-        place = f'local-dir:{folder}'
-        self._model, _, self._transform = open_clip.create_model_and_transforms(place)
-        self._model.eval()
-        self._tokenizer = open_clip.get_tokenizer(place)
-        self._always = encode_text_always
-        self._classifier: Tensor | None = None
-
-    def use(self, vocabulary: Vocabulary) -> None:
-        """Take a vocabulary."""
-        self._names = list(vocabulary.names)
-        self._classifier = self._encode()
-
-    def label(self, image: Tensor, proposals: MaskProposals) -> list[int]:
-        """Return the best class of each mask."""
-        pixels = image.permute(1, 2, 0).numpy()
-        best = []
-        squares = crops.square_boxes(proposals.boxes, 1.5).round().int().tolist()
-        for mask, (x1, y1, x2, y2) in zip(proposals.masks.numpy(), squares, strict=True):
-            grey = np.where(mask[:, :, None], pixels, np.uint8(114))
-            crop = Image.fromarray(grey).crop((x1, y1, x2, y2))
-            classifier = self._encode() if self._always else self._classifier
-            vector = self._model.encode_image(self._transform(crop)[None], normalize=True)
-            best.append(int((vector @ classifier).argmax()))
-        return best
-
-    def _encode(self) -> Tensor:
-        return open_clip.build_zero_shot_classifier(
-            self._model,
-            self._tokenizer,
-            self._names,
-            TEMPLATES['photo'],
-            num_classes_per_batch=100,
-        )
-
-
-def elapsed_ms(action: Callable[[], Any]) -> float:
-    """Return the time that an action takes."""
-    started = time.perf_counter()
-    action()
-    return 1000 * (time.perf_counter() - started)
-
-
-def by_turns(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Return the median times of actions that take turns, after one round that is not counted.
-
-    Turns, so that whatever else the machine does meets all of them alike.
-    """
-    times: dict[str, list[float]] = {name: [] for name in actions}
-    for number in range(rounds + 1):
-        for name, action in actions.items():
-            spent = elapsed_ms(action)
-            if number:
-                times[name].append(spent)
-    return {name: round(statistics.median(spent), 1) for name, spent in times.items()}
+def _medians(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    times = clock.by_turns(actions, rounds)
+    return {name: round(clock.median(spent), 1) for name, spent in times.items()}
 
 
 @torch.inference_mode()
@@ -143,7 +83,7 @@ def measure(model: str, rounds: int) -> dict[str, Any]:
     text_once = {}
     for count in VOCABULARIES:
         labeller = ClipLabeller(clip, names(count), config)
-        text_once[count] = round(elapsed_ms(partial(labeller.prepare, names(count))), 1)
+        text_once[count] = round(clock.elapsed_ms(partial(labeller.prepare, names(count))), 1)
         plain, published = OneByOne(folder, False), OneByOne(folder, True)
         plain.use(names(count))
         published.use(names(count))
@@ -153,14 +93,14 @@ def measure(model: str, rounds: int) -> dict[str, Any]:
             published.label, image, few
         )
     result: dict[str, Any] = {'text_once_ms': text_once}
-    result['by_vocabulary_ms'] = by_turns(ours, rounds) | by_turns(slow, SLOW_ROUNDS)
+    result['by_vocabulary_ms'] = _medians(ours, rounds) | _medians(slow, SLOW_ROUNDS)
     labeller = ClipLabeller(clip, names(FIXED_NAMES), config)
     plain = OneByOne(folder, False)
     plain.use(names(FIXED_NAMES))
     scenes = {count: scene(count) for count in MASKS}
-    result['by_masks_ms'] = by_turns(
+    result['by_masks_ms'] = _medians(
         {f'{n} masks': partial(labeller.label, *given) for n, given in scenes.items()}, rounds
-    ) | by_turns(
+    ) | _medians(
         {f'{n} masks, one by one': partial(plain.label, *given) for n, given in scenes.items()},
         SLOW_ROUNDS,
     )
@@ -178,7 +118,8 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     result = {
         'model': args.model,
-        'machine': platform.processor() or platform.machine(),
+        'machine': machine.machine(),
+        'commit': machine.commit(),
         'threads': torch.get_num_threads(),
         'image': '640x480',
         'fixed_masks': FIXED_MASKS,

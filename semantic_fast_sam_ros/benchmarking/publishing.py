@@ -78,7 +78,7 @@ class Published(RenderOnly):
 
         self._listener.terminate()
         self._listener.wait()
-        self._node.destroy_node()
+        self._node.destroy_node()  # type: ignore[no-untyped-call]
         rclpy.try_shutdown()
 
     def time(self, image: Rgb, result: SegmentationResult) -> dict[str, float]:

@@ -23,7 +23,7 @@ def photos(size: tuple[int, int]) -> list[Rgb]:
 
     found = []
     for name in PHOTOS:
-        photo = cv2.cvtColor(cv2.imread(str(Path(ASSETS) / name)), cv2.COLOR_BGR2RGB)
+        photo = np.asarray(cv2.imread(str(Path(ASSETS) / name)), np.uint8)[..., ::-1]
         found += [view(photo, size, at) for at in VIEWS]
     return found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -14,12 +15,15 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
 # In the order of a frame; what a labeller adds comes where it was first seen.
-STAGES = ('decode', 'upload', 'preprocess', 'mask_network', 'mask_post', 'dense_network', 'vote')
-STAGES += ('labels', 'rasterise', 'download', 'render', 'serialise', 'publish')
+STAGES = (
+    *('decode', 'upload', 'preprocess', 'mask_network', 'mask_post', 'dense_network', 'vote'),
+    *('labels', 'rasterise', 'download', 'render', 'serialise', 'publish'),
+)
 NETWORKS = ('mask_network', 'dense_network')
 OUTPUTS = ('render', 'serialise', 'publish')
 # Tried one after the other, below the profile's own, until the network proposes enough masks.
 LOWER_CONFIDENCES = (0.05, 0.01, 0.001)
+MAXIMUM_PIXELS = 1 << 26
 LOOSE_IOU = 0.9  # lets more of them through non-maximum suppression
 StageTimes = dict[str, list[float]]  # milliseconds, one a frame
 
@@ -60,8 +64,8 @@ def time_case(pipeline: SemanticFastSam, case: Case, outputs: OutputStages, fram
     counts = []
     for number in range(len(images) + frames):
         message = messages[number % len(images)]
-        decode = elapsed_ms(lambda m=message: image_to_rgb(m, 1 << 26))
-        image = image_to_rgb(message, 1 << 26)
+        decode = elapsed_ms(partial(image_to_rgb, message, MAXIMUM_PIXELS))
+        image = image_to_rgb(message, MAXIMUM_PIXELS)
         result = pipeline(image)
         stages = {'decode': decode, **result.stage_ms, **outputs.time(image, result)}
         if number < len(images):

@@ -1,0 +1,65 @@
+"""A way of labelling in a process of its own: timed by turns with others, its memory its own."""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+Build = Callable[[], Callable[[], Any]]
+
+
+class Contender:
+    """Builds something in a new process and calls it there when asked."""
+
+    def __init__(self, build: Build) -> None:
+        """Start the process.
+
+        Args:
+            build: returns what is timed; must be importable by its name there.
+        """
+        context = multiprocessing.get_context('spawn')
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, build), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._answer()
+
+    def __enter__(self) -> 'Contender':
+        """Return the contender."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process."""
+        self._connection.send('end')
+        self._process.join()
+
+    def run(self) -> dict[str, Any]:
+        """Call it once: ms, peak_gb so far, and what it returned."""
+        self._connection.send('run')
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._connection.recv()
+        except EOFError:
+            raise RuntimeError('a contender ended: see its error above') from None
+        return answer
+
+
+def _serve(connection: Connection, build: Build) -> None:
+    call = build()
+    connection.send({})  # ready
+    while connection.recv() == 'run':
+        started = time.perf_counter()
+        facts = call()
+        spent = 1000 * (time.perf_counter() - started)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # it counts in kB
+        connection.send({'ms': spent, 'peak_gb': peak, 'facts': facts})

@@ -1,0 +1,197 @@
+"""Compare our labelling with the published flow and with what a user would write, by turns.
+
+    python benchmarks/peers.py --rounds 10 --json peers.json
+
+On the same photos, models, masks and machine, in one run:
+
+- vote: the vote and the painting alone, ours against the loop over run-length codes, on the same
+  masks and dense map; the labels are checked to be equal;
+- closed: a whole closed-set frame against the published flow, which calls ultralytics'
+  FastSAM; its network is built once here, as published for every image: `rebuilt_ms` more;
+- afternoon: the same call, and the vote as a loop in numpy without run-length codes;
+- open: names for masks by CLIP, text encoded once and crops in one batch, against crops one by one
+  with the text encoded for each.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import afternoon
+import numpy as np
+import published
+import torch
+
+from semantic_fast_sam_ros.benchmarking import report, scenes
+from semantic_fast_sam_ros.benchmarking.clock import by_turns, elapsed_ms, median
+from semantic_fast_sam_ros.benchmarking.stages import limit_masks
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.clip import ClipLabeller
+from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
+from semantic_fast_sam_ros.core.config import Config, load_profile
+from semantic_fast_sam_ros.core.masks import rasterise
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam, policy_of
+from semantic_fast_sam_ros.core.vocabulary import from_names
+
+NAMES = 40
+SLOW_ROUNDS = 3
+# As published: every mask votes and paints.
+PUBLISHED_VOTE = {
+    'vote.mode': 'hard',
+    'vote.minimum_purity': 0.0,
+    'vote.maximum_mask_share': 1.0,
+}
+Comparison = dict[str, Any]
+
+
+class Bench:
+    """The pipeline, its parts, and one photo with as many masks as are wanted."""
+
+    def __init__(self, size: tuple[int, int], masks: int, config: Config) -> None:
+        """Load the models."""
+        self.image = scenes.photos(size)[0]
+        self.pixels = torch.from_numpy(self.image).permute(2, 0, 1)
+        self.pipeline = SemanticFastSam(config)
+        limit_masks(self.pipeline, masks, [self.image])
+        self.config = self.pipeline.config
+        self.masks = self.pipeline._generator.generate(self.pixels)
+        policy = policy_of(config)
+        self.checkpoint = weights.checkpoint_file(config.masks.model, policy)
+        self.dense_folder = weights.pretrained_folder(config.dense.model, policy)
+
+
+def compare_votes(bench: Bench, rounds: int) -> Comparison:
+    """Time vote and painting alone; raises AssertionError if the labels differ."""
+    from semantic_fast_sam_ros.core.masks import sort_by_area
+
+    labeller = bench.pipeline._labeller
+    assert isinstance(labeller, ClosedSetLabeller)
+    dense = labeller._segmenter.segment(bench.pixels)
+    size = (bench.image.shape[0], bench.image.shape[1])
+    proposals = sort_by_area(bench.masks)
+
+    def ours() -> torch.Tensor:
+        return rasterise(proposals.masks, labeller.vote(dense, proposals))[0]
+
+    def theirs() -> np.ndarray:
+        labels = dense.probabilities(size).argmax(0).numpy()
+        return published.vote(bench.masks.masks, labels)
+
+    equal = float((ours().numpy() == theirs() + 1).mean())
+    times = by_turns({'theirs': theirs, 'ours': ours}, rounds)
+    return report.peer(
+        'vote in a loop over run-length codes',
+        'vote and rasterise',
+        *(median(times[name]) for name in ('theirs', 'ours')),
+        equal_pixels=equal,
+    )
+
+
+def compare_closed(bench: Bench, rounds: int) -> list[Comparison]:
+    """Time a whole closed-set frame."""
+    segment = afternoon.FastSamCall(bench.checkpoint, bench.config.masks)
+    dense = afternoon.DenseModel(bench.dense_folder, bench.config.dense.image_size)
+
+    def as_published() -> np.ndarray:
+        return published.vote(segment(bench.image), dense(bench.image))
+
+    def in_an_afternoon() -> np.ndarray:
+        return afternoon.vote(segment(bench.image).numpy(), dense(bench.image))
+
+    ours = bench.pipeline(bench.image)
+    actions = {
+        'published': as_published,
+        'afternoon': in_an_afternoon,
+        'ours': lambda: bench.pipeline(bench.image),
+    }
+    facts = {
+        'equal_pixels': float((as_published() + 1 == ours.label_map).mean()),
+        'peer_masks': len(segment(bench.image)),
+    }
+    rebuilt = elapsed_ms(lambda: afternoon.FastSamCall(bench.checkpoint, bench.config.masks))
+    times = by_turns(actions, rounds)
+    mine = median(times['ours'])
+    return [
+        report.peer(
+            'published flow, closed set',
+            'whole frame',
+            median(times['published']),
+            mine,
+            rebuilt_ms=round(rebuilt, 1),
+            **facts,
+        ),
+        report.peer(
+            'ultralytics call and numpy vote',
+            'whole frame',
+            median(times['afternoon']),
+            mine,
+            **facts,
+        ),
+    ]
+
+
+def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
+    """Time the naming of the masks by CLIP, by the small model that ships."""
+    from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
+
+    config = load_profile('embedded_open', {'clip.fill': 'mean', 'offline': True})
+    policy = policy_of(config)
+    clip = load_clip(config.clip, policy, torch.device('cpu'), torch.float32)
+    vocabulary = from_names([f'thing number {i}' for i in range(NAMES)])
+    labeller = ClipLabeller(clip, vocabulary, config)
+    folder = clip_folder(config.clip.model, policy)
+    slow = published.OneByOne(folder, True, ('{}',))
+    slow.use(vocabulary)
+    actions = {
+        'theirs': lambda: slow.label(bench.pixels, bench.masks),
+        'ours': lambda: rasterise(bench.masks.masks, labeller.label(bench.pixels, bench.masks)),
+    }
+    times = by_turns(actions, min(rounds, SLOW_ROUNDS))
+    networks = median([elapsed_ms(lambda: bench.pipeline._generator.generate(bench.pixels))])
+    theirs, mine = median(times['theirs']), median(times['ours'])
+    facts = {'names': NAMES, 'model': config.clip.model}
+    return [
+        report.peer('published flow, names by CLIP', 'names by CLIP', theirs, mine, **facts),
+        report.peer(
+            'published flow, open vocabulary, with the masks',
+            'whole frame',
+            theirs + networks,
+            mine + networks,
+            **facts,
+        ),
+    ]
+
+
+@torch.inference_mode()
+def measure(size: str, masks: int, rounds: int, config: Config) -> list[Comparison]:
+    """Return all comparisons."""
+    bench = Bench(scenes.parse_size(size), masks, config)
+    found = [
+        compare_votes(bench, rounds),
+        *compare_closed(bench, rounds),
+        *compare_open(bench, rounds),
+    ]
+    facts = {'size': size, 'masks': len(bench.masks), 'threads': torch.get_num_threads()}
+    return [{**facts, **entry} for entry in found]
+
+
+def main() -> None:
+    """Measure, print, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--size', default='640x480')
+    parser.add_argument('--masks', type=int, default=64)
+    parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--threads', type=int, default=0, help='0: as torch decides')
+    parser.add_argument('--json', type=Path)
+    given = parser.parse_args()
+    config = load_profile('embedded', {**PUBLISHED_VOTE, 'vocabulary': ''})
+    config = replace(config, threads=given.threads, offline=True)
+    content = report.report([], measure(given.size, given.masks, given.rounds, config))
+    print(report.tables(content))
+    if given.json:
+        report.write_json(given.json, content)
+
+
+if __name__ == '__main__':
+    main()
