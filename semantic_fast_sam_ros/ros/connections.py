@@ -17,13 +17,13 @@ def input_problem(node: Node, subscription: Subscription) -> str:
     for publisher in node.get_publishers_info_by_topic(topic):
         if publisher.topic_type != wanted:
             return (
-                f'{_who(publisher)} publishes {publisher.topic_type} on {topic}, '
+                f'{who(publisher)} publishes {publisher.topic_type} on {topic}, '
                 f'this node takes {wanted}: see input.transport'
             )
         reason = _incompatible(publisher.qos_profile, subscription.qos_profile)
         if reason:
             return (
-                f'{_who(publisher)} publishes {topic}, but this node asks for more than it offers '
+                f'{who(publisher)} publishes {topic}, but this node asks for more than it offers '
                 f'({reason}): set input.reliability to best_effort'
             )
     return ''
@@ -36,10 +36,10 @@ def output_problem(node: Node, publishers: Iterable[Publisher]) -> str:
         for subscriber in node.get_subscriptions_info_by_topic(topic):
             reason = _incompatible(publisher.qos_profile, subscriber.qos_profile)
             if subscriber.topic_type != offered:
-                return f'{_who(subscriber)} expects {subscriber.topic_type} on {topic}: {offered}'
+                return f'{who(subscriber)} expects {subscriber.topic_type} on {topic}: {offered}'
             if reason:
                 return (
-                    f'{_who(subscriber)} asks for more than {topic} offers ({reason}): '
+                    f'{who(subscriber)} asks for more than {topic} offers ({reason}): '
                     'set output.reliability to reliable, or change that subscriber'
                 )
     return ''
@@ -72,5 +72,6 @@ def _comparable(profile: QoSProfile) -> QoSProfile:
     )
 
 
-def _who(endpoint: TopicEndpointInfo) -> str:
+def who(endpoint: TopicEndpointInfo) -> str:
+    """Return the full name of the node that an endpoint belongs to."""
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'

@@ -86,7 +86,7 @@ def status(
     facts: Mapping[str, str],
 ) -> DiagnosticStatus:
     """Sum up a node: an error if it cannot be set up, a warning for other problems."""
-    rate = statistics.rate_hz()
+    rate, share = statistics.rate_hz(), statistics.unlabelled_share
     values = {
         'rate_hz': f'{rate:.2f}',
         'age_ms': '' if statistics.age_ms is None else f'{statistics.age_ms:.1f}',
@@ -95,6 +95,7 @@ def status(
         'frames_dropped': str(counts.dropped),
         **{f'frames_dropped_{why}': str(n) for why, n in counts.dropped_by_reason.items()},
         'frames_failed': str(counts.failed),
+        'unlabelled_share': '' if share is None else f'{share:.3f}',
         'last_error': statistics.last_error,
         **facts,
     }

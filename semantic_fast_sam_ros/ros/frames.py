@@ -83,6 +83,7 @@ class FrameProcessor:
         age_ms = self._age_ms(message.header)
         for statistics in (self._statistics, frame.camera.statistics):
             statistics.add(stages, age_ms)
+            statistics.unlabelled_share = float(np.mean(result.label_map == 0))
         return Fate.PROCESSED
 
     def failed(self, error: Exception) -> None:

@@ -18,6 +18,7 @@ from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.frames import FrameProcessor
 from semantic_fast_sam_ros.ros.live_vocabulary import LiveVocabulary
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
+from semantic_fast_sam_ros.ros.resources import resources
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
@@ -192,6 +193,7 @@ class SemanticFastSamNode(LifecycleNode):
             'mask_model': config.masks.model,
             'labeller': self._labeller_name(),
             'classes': str(len(pipeline.vocabulary)) if pipeline else '',
+            **resources(pipeline.device if pipeline else None),
         }
 
     def _named_cameras(self) -> list[tuple[str, Counts, FrameStatistics]]:

@@ -18,6 +18,7 @@ class FrameStatistics:
         self._stages: dict[str, deque[float]] = {}
         self._finished: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self.age_ms: float | None = None
+        self.unlabelled_share: float | None = None  # of the newest frame's pixels
         self.last_error = ''
 
     def add(self, stage_ms: dict[str, float], age_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""Show what is installed, which device and models there are, and what is missing."""
+"""Show what is installed and what is missing, or what is wrong with a running node."""
 
 import argparse
 import contextlib
@@ -12,14 +12,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+from semantic_fast_sam_ros.tools.findings import Finding, Verdict, report
 
 DEFAULT_PROFILE = 'embedded'
 PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
@@ -48,34 +47,28 @@ TYPE_HASHES = {
     'Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
     'LabelInfo': 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
 }
-Verdict = Literal['ok', 'note', 'MISSING']
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    verdict: Verdict
-    subject: str
-    text: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
+    parser.add_argument(
+        '--node',
+        metavar='NAME',
+        nargs='?',
+        const='/semantic_fast_sam',
+        help='ask a running node instead, such as /semantic_fast_sam (default)',
+    )
     parser.add_argument('--json', action='store_true', help='print the findings as JSON')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings; return 1 when something essential is missing."""
-    findings = list(examine())
-    missing = [finding for finding in findings if finding.verdict == 'MISSING']
-    if arguments.json:
-        print(json.dumps([vars(finding) for finding in findings], indent=1))
-        return 1 if missing else 0
-    for finding in findings:
-        print(f'{finding.verdict:>7}  {finding.subject:<30} {finding.text}')
-    print(f'\n{len(missing)} essential thing(s) missing' if missing else '\nready to run')
-    return 1 if missing else 0
+    """Print the findings; return 1 when something essential is missing or wrong."""
+    if arguments.node:
+        from semantic_fast_sam_ros.tools import node_doctor
+
+        found = node_doctor.examine(arguments.node)
+        return report(found, arguments.json, 'nothing wrong is seen', '{} thing(s) wrong')
+    return report(examine(), arguments.json, 'ready to run', '{} essential thing(s) missing')
 
 
 def examine() -> Iterator[Finding]:

@@ -7,12 +7,12 @@ import pytest
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.tools import doctor
-from semantic_fast_sam_ros.tools.doctor import Finding
+from semantic_fast_sam_ros.tools.findings import Finding
 
 
 def _run(monkeypatch, *parts: Finding, json: bool = False) -> int:
     monkeypatch.setattr(doctor, 'examine', lambda: iter(parts))
-    return doctor.run(argparse.Namespace(json=json))
+    return doctor.run(argparse.Namespace(json=json, node=None))
 
 
 def test_note_does_not_fail(monkeypatch, capsys):
