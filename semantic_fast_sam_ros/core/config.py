@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.vocabulary import read_yaml, suggestion
 
 Value: TypeAlias = bool | int | float | str
+CAMERA_INFO = 'camera_info'  # as output.size: the size that a CameraInfo tells
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,8 @@ class OutputSettings:
     depth: int = setting(2, 'messages kept for slow subscribers', minimum=1, maximum=100)
     size: str = setting(
         'input',
-        'size of all images published: `input`, or WIDTHxHEIGHT such as 640x480',
+        'size of all images published: `input`, WIDTHxHEIGHT such as 640x480, or `camera_info`: '
+        'that of the images which depth/camera_info describes',
         live=True,
     )
     overlay_opacity: float = setting(
@@ -356,6 +358,36 @@ class OutputSettings:
 
 
 @dataclass(frozen=True)
+class CloudSettings:
+    """The labelled point cloud."""
+
+    enabled: bool = setting(
+        False,
+        'publish ~/points as well: depth/image (registered to the camera) with labels; takes '
+        'depth/camera_info',
+    )
+    organised: bool = setting(
+        True,
+        'one point for each pixel of the depth image, NaN where it has none (as Nav2 needs it); '
+        'false: only points with depth',
+        live=True,
+    )
+    colours: str = setting(
+        'image',
+        "rgb of the points: the camera's, or those of the classes",
+        choices=('image', 'classes'),
+        live=True,
+    )
+    tolerance_ms: float = setting(
+        50.0,
+        'stamps of image and depth may differ by so much',
+        minimum=0.0,
+        maximum=10_000.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of the pipeline and the node. Immutable: a change is a new object."""
 
@@ -367,6 +399,7 @@ class Config:
     yoloe: YoloeSettings = field(default_factory=YoloeSettings)
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    cloud: CloudSettings = field(default_factory=CloudSettings)
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '
@@ -483,8 +516,8 @@ def check(known: Setting, value: object) -> Value:
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """Read an output size: None for 'input', (height, width) for 'WIDTHxHEIGHT'."""
-    if text == 'input':
+    """Read an output size: (height, width) of 'WIDTHxHEIGHT', None where messages give it."""
+    if text in ('input', CAMERA_INFO):
         return None
     width, _, height = text.partition('x')
     if not (
@@ -494,7 +527,8 @@ def parse_size(text: str) -> tuple[int, int] | None:
         and 0 < int(height) <= 16384
     ):
         raise ConfigError(
-            f'output.size must be `input` or WIDTHxHEIGHT such as 640x480, not {text!r}'
+            'output.size must be `input` or WIDTHxHEIGHT such as 640x480, or `camera_info`, '
+            f'not {text!r}'
         )
     return int(height), int(width)
 

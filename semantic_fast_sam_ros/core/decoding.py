@@ -88,8 +88,27 @@ def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
             f'accepted: {", ".join(ENCODINGS)}'
         )
     channels, depth, to_rgb = ENCODINGS[message.encoding]
+    rows: NDArray[Any] = pixel_rows(message, channels * depth, maximum_pixels)
+    if channels == 2 and message.width % 2:
+        raise FrameError(f'{message.encoding} needs an even width, not {message.width}')
+    if depth == 2:
+        order = '>u2' if message.is_bigendian else '<u2'
+        rows = np.ascontiguousarray(rows).view(order).astype(np.uint16)
+    shape = (message.height, message.width, channels)
+    pixels = rows.reshape(shape[:2] if channels == 1 else shape)
+    if message.encoding.startswith('bayer') and min(shape[:2]) < 3:
+        raise FrameError(f'a Bayer image of {message.width}x{message.height} is too small')
+    return to_rgb(pixels)
+
+
+def pixel_rows(message: ImageMessage, pixel_bytes: int, maximum_pixels: int) -> NDArray[np.uint8]:
+    """Return a message's pixels without their padding, (H, W * pixel_bytes), as a view.
+
+    Raises:
+        FrameError: size, step and data contradict each other, or there are too many pixels.
+    """
     _check_size(message.width, message.height, maximum_pixels)
-    row = message.width * channels * depth
+    row = message.width * pixel_bytes
     if message.step < row:
         raise FrameError(
             f'step {message.step} is less than a row of {message.width} '
@@ -101,19 +120,7 @@ def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
             f'data has {len(message.data)} bytes, but height {message.height} x '
             f'step {message.step} is {whole}'
         )
-    if channels == 2 and message.width % 2:
-        raise FrameError(f'{message.encoding} needs an even width, not {message.width}')
-    rows: NDArray[Any] = np.ndarray(
-        (message.height, row), np.uint8, message.data, strides=(message.step, 1)
-    )
-    if depth == 2:
-        order = '>u2' if message.is_bigendian else '<u2'
-        rows = np.ascontiguousarray(rows).view(order).astype(np.uint16)
-    shape = (message.height, message.width, channels)
-    pixels = rows.reshape(shape[:2] if channels == 1 else shape)
-    if message.encoding.startswith('bayer') and min(shape[:2]) < 3:
-        raise FrameError(f'a Bayer image of {message.width}x{message.height} is too small')
-    return to_rgb(pixels)
+    return np.ndarray((message.height, row), np.uint8, message.data, strides=(message.step, 1))
 
 
 def compressed_to_rgb(message: CompressedMessage, maximum_pixels: int) -> Rgb:

@@ -27,6 +27,8 @@ def resize_result(result: SegmentationResult, size: tuple[int, int]) -> Segmenta
 
 def nearest(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Resize (H, W) to (height, width), each pixel taking the value at its centre."""
+    if values.shape == size:
+        return values
     # Not cv2.INTER_NEAREST, which takes the pixel up and left of the centre.
     resized: NDArray[Any] = cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return resized
