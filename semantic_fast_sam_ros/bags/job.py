@@ -13,9 +13,10 @@ from semantic_fast_sam_ros.core.errors import ConfigError
 NODE = '/semantic_fast_sam'
 LABEL_INFO = 'label_info'
 CHOICES = tuple(name for name in OUTPUT_TYPES if name != LABEL_INFO)
-# The raw overlay is as large as the camera's images, and the JPEG shows the same; the node too
-# packs instances only when asked to.
-DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name not in ('overlay', 'packed_instances'))
+# What other outputs hold already: the JPEG shows what the raw overlay does, and the label image
+# has what its compressed and coloured forms have.
+ON_REQUEST = ('overlay', 'packed_instances', 'label_image/compressed', 'label_colour')
+DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name not in ON_REQUEST)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rosbags.rosbag2.metadata import dump_qos_v8, parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from semantic_fast_sam_ros.bags.types import Message, Topic
-from semantic_fast_sam_ros.core.contents import Content, Detection, Jpeg, Pixels
+from semantic_fast_sam_ros.core.contents import Compressed, Content, Detection, Pixels
 from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
 from semantic_fast_sam_ros.core.errors import FrameError
 from semantic_fast_sam_ros.core.resources import resource_folder
@@ -20,6 +20,8 @@ IMAGE_TYPES = (IMAGE, COMPRESSED)
 DETECTIONS, LABEL_INFO = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/LabelInfo'
 OUTPUT_TYPES = {
     'label_image': IMAGE,
+    'label_image/compressed': COMPRESSED,
+    'label_colour': IMAGE,
     'confidence': IMAGE,
     'instances': IMAGE,
     'packed_instances': IMAGE,
@@ -119,7 +121,7 @@ def output_message(content: Content, header: Any) -> Any:
         data = pixels.reshape(-1).view(np.uint8)
         step = pixels.nbytes // height
         return make(IMAGE, header, height, width, content.encoding, 0, step, data)
-    if isinstance(content, Jpeg):
+    if isinstance(content, Compressed):
         return make(COMPRESSED, header, content.format, content.data)
     return make(DETECTIONS, header, [_detection(item, header) for item in content])
 

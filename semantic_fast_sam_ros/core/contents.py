@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core import render
-from semantic_fast_sam_ros.core.config import OutputSettings, parse_size
+from semantic_fast_sam_ros.core.calibration import Calibration
+from semantic_fast_sam_ros.core.config import CAMERA_INFO, OutputSettings, parse_size
+from semantic_fast_sam_ros.core.outlines import Outlines, outlines
 from semantic_fast_sam_ros.core.resize import resize_result
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
+LABELS_PNG, COLOURS = 'label_image/compressed', 'label_colour'
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
-PACKED_INSTANCES = 'packed_instances'
+PACKED_INSTANCES, ANNOTATIONS, POINTS = 'packed_instances', 'annotations', 'points'
 MAX_PACKED_INSTANCE = 32767  # the sign of the 32 bits stays free
-JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'  # as image_transport writes it
+# As image_transport writes them; its `compressed` subscribers read the encoding before the `;`.
+JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'
+PNG_FORMAT = '{encoding}; png compressed '
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,11 @@ class Pixels:
 
 
 @dataclass(frozen=True)
-class Jpeg:
+class Compressed:
     """Content of a sensor_msgs/CompressedImage."""
 
-    data: NDArray[np.uint8]  # (N,)
-    format: str = JPEG_FORMAT
+    data: NDArray[np.uint8]  # (N,), a JPEG or PNG file
+    format: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Detection:
     hypotheses: tuple[tuple[str, float], ...]  # class name and score, best first
 
 
-Content: TypeAlias = Pixels | Jpeg | tuple[Detection, ...]
+Content: TypeAlias = Pixels | Compressed | tuple[Detection, ...] | Outlines | Calibration
 
 
 def frame_contents(
@@ -53,6 +58,8 @@ def frame_contents(
     result: SegmentationResult,
     settings: OutputSettings,
     wanted: Collection[str],
+    size: tuple[int, int] | None = None,
+    calibration: Calibration | None = None,
 ) -> Iterator[tuple[str, Content]]:
     """Give the wanted topics and their contents, each built when it is asked for.
 
@@ -61,16 +68,23 @@ def frame_contents(
         result: of that image.
         settings: output size, and how the overlay looks.
         wanted: names such as `label_image`, of those that the node publishes.
+        size: height and width, where messages give them; None: as the settings say.
+        calibration: of the image, for `camera_info`.
     """
-    height, width = parse_size(settings.size) or result.label_map.shape
+    height, width = size or parse_size(settings.size) or result.label_map.shape
     sized = resize_result(result, (height, width))
     builders: dict[str, Callable[[], Content]] = {
         'label_image': lambda: label_pixels(sized),
+        LABELS_PNG: lambda: png(label_pixels(sized)),
         'confidence': lambda: Pixels(sized.confidence, 'mono8'),
         'instances': lambda: Pixels(sized.instances, 'mono16'),
         PACKED_INSTANCES: lambda: Pixels(pack_instances(sized), '32SC1'),
+        COLOURS: lambda: Pixels(render.colour_labels(sized), 'rgb8'),
         'detections': lambda: detections(sized),
+        ANNOTATIONS: lambda: outlines(sized),
     }
+    if calibration is not None:
+        builders[CAMERA_INFO] = lambda: calibration.resized((height, width))
     for topic, build in builders.items():
         if topic in wanted:
             yield topic, build()
@@ -112,8 +126,16 @@ def detections(result: SegmentationResult) -> tuple[Detection, ...]:
     return tuple(found)
 
 
-def jpeg(pixels: NDArray[np.uint8], quality: int) -> Jpeg:
+def png(image: Pixels) -> Compressed:
+    """Encode an image of one channel, without loss."""
+    _, encoded = cv2.imencode('.png', image.pixels)
+    return Compressed(
+        np.asarray(encoded, np.uint8).ravel(), PNG_FORMAT.format(encoding=image.encoding)
+    )
+
+
+def jpeg(pixels: NDArray[np.uint8], quality: int) -> Compressed:
     """Encode an RGB image."""
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return Jpeg(np.asarray(encoded, np.uint8).ravel())
+    return Compressed(np.asarray(encoded, np.uint8).ravel(), JPEG_FORMAT)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     Detection2D,
@@ -16,33 +16,45 @@ from vision_msgs.msg import (
 )
 
 from semantic_fast_sam_ros.core import contents
-from semantic_fast_sam_ros.core.contents import Content, Jpeg, Pixels
+from semantic_fast_sam_ros.core.calibration import Calibration
+from semantic_fast_sam_ros.core.cloud import POINT
+from semantic_fast_sam_ros.core.contents import Compressed, Content, Pixels
 from semantic_fast_sam_ros.core.decoding import ENCODINGS, compressed_to_rgb, image_to_rgb
+from semantic_fast_sam_ros.core.outlines import Outlines
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.ros.annotations import image_annotations
 
+# What the fields of core/cloud.py's points are told as: `rgb` is a float by convention.
+POINT_TYPES = dict.fromkeys(POINT.names, PointField.FLOAT32) | {'label': PointField.UINT32}
 __all__ = (
     'ENCODINGS',
     'array_to_image',
     'bytes_to_array',
+    'camera_info',
     'compressed_to_rgb',
     'detections',
     'image_to_rgb',
     'jpeg_message',
     'label_image',
     'label_info',
+    'point_cloud',
     'to_message',
 )
 
 
-def to_message(content: Content, header: Header) -> Image | CompressedImage | Detection2DArray:
+def to_message(content: Content, header: Header) -> Any:
     """Return the message of an output's content."""
     if isinstance(content, Pixels):
         return array_to_image(content.pixels, content.encoding, header)
-    if isinstance(content, Jpeg):
+    if isinstance(content, Compressed):
         message = CompressedImage(header=header, format=content.format)
         message.data = bytes_to_array(content.data)
         return message
+    if isinstance(content, Calibration):
+        return camera_info(content, header)
+    if isinstance(content, Outlines):
+        return image_annotations(content, header)
     return _detection_array(content, header)
 
 
@@ -67,6 +79,33 @@ def bytes_to_array(pixels: NDArray[Any]) -> 'array.array[int]':
     data = array.array('B')
     data.frombytes(pixels.data.cast('B') if pixels.size else b'')
     return data
+
+
+def camera_info(calibration: Calibration, header: Header) -> CameraInfo:
+    """Return a calibration as the message that goes beside an image."""
+    message = CameraInfo(header=header, width=calibration.width, height=calibration.height)
+    message.distortion_model = calibration.distortion_model
+    message.d, message.r = list(calibration.d), list(calibration.r)
+    message.k, message.p = list(calibration.k), list(calibration.p)
+    message.binning_x, message.binning_y = calibration.binning
+    roi = message.roi
+    roi.x_offset, roi.y_offset, roi.width, roi.height = calibration.region
+    roi.do_rectify = calibration.rectify_region
+    return message
+
+
+def point_cloud(points: NDArray[np.void], header: Header) -> PointCloud2:
+    """Return points as a cloud: organised if they are (H, W), else one row of them."""
+    height, width = points.shape if points.ndim == 2 else (1, len(points))
+    message = PointCloud2(header=header, height=height, width=width, is_bigendian=False)
+    message.fields = [
+        PointField(name=name, offset=offset, datatype=POINT_TYPES[name], count=1)
+        for name, (_, offset) in POINT.fields.items()
+    ]
+    message.point_step, message.row_step = POINT.itemsize, POINT.itemsize * width
+    message.is_dense = points.ndim == 1
+    message.data = bytes_to_array(points.view(np.uint8))
+    return message
 
 
 def label_image(result: SegmentationResult, header: Header) -> Image:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from semantic_fast_sam_ros.core.config import Config, load_profile
+from semantic_fast_sam_ros.core.config import CAMERA_INFO, Config, load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.vocabulary import parse_yaml
 
@@ -29,7 +29,7 @@ def config_from(arguments: argparse.Namespace) -> Config:
     """Return the settings that the options ask for.
 
     Raises:
-        ConfigError: an option is malformed, or a setting unknown or out of range.
+        ConfigError: an option is malformed, or a setting unknown, out of range or the node's only.
     """
     values: dict[str, object] = {}
     for text in arguments.set:
@@ -40,4 +40,10 @@ def config_from(arguments: argparse.Namespace) -> Config:
     for name in ('vocabulary', 'device'):
         if getattr(arguments, name):
             values[name] = getattr(arguments, name)
-    return load_profile(arguments.profile, values)
+    config = load_profile(arguments.profile, values)
+    if config.output.size == CAMERA_INFO:
+        raise ConfigError(
+            'output.size camera_info takes the size from messages that only the node hears: '
+            'give --set output.size=WIDTHxHEIGHT, or input'
+        )
+    return config

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.bags.job import CHOICES, LABEL_INFO, NODE
+from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, LABEL_INFO, NODE
 from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
@@ -34,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument('output', type=Path, help='folder to create')
     parser.add_argument('--node', default=NODE, help=f'node to record (default: {NODE})')
-    parser.add_argument(
-        '--outputs', default=','.join(n for n in CHOICES if n != 'overlay'), help='by comma'
-    )
+    outputs = ','.join((*DEFAULT_OUTPUTS, 'packed_instances'))
+    parser.add_argument('--outputs', default=outputs, help=f'by comma (default: {outputs})')
     parser.add_argument(
         '--qos',
         type=Path,

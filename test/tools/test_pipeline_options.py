@@ -1,0 +1,32 @@
+"""Settings of commands that label without a node."""
+
+import argparse
+
+import pytest
+
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+
+
+def _config(*words: str):
+    parser = argparse.ArgumentParser()
+    add_pipeline_arguments(parser)
+    return config_from(parser.parse_args(words))
+
+
+def test_set_goes_over_the_profile():
+    config = _config('--set', 'output.size=64x48', '--set', 'masks.confidence=0.5')
+    assert (config.output.size, config.masks.confidence) == ('64x48', 0.5)
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ('masks.confidence', 'NAME=VALUE'),
+        ('masks.confidense=1', "did you mean 'masks.confidence'"),
+        ('output.size=camera_info', 'only the node hears: give --set output.size=WIDTHxHEIGHT'),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_what_would_be_right(given, words):
+    with pytest.raises(ConfigError, match=words):
+        _config('--set', given)
