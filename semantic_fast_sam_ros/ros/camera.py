@@ -10,9 +10,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.config import Config, InputSettings
 from semantic_fast_sam_ros.ros import connections, diagnostics, qos
+from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
+from semantic_fast_sam_ros.ros.points import PointsOutput
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 INPUT_TOPIC = 'image'
@@ -23,20 +25,28 @@ class Camera:
     """A camera by name; '' is the only one of a node."""
 
     def __init__(
-        self, node: LifecycleNode, name: str, config: Config, receive: Callable[['Frame'], None]
+        self,
+        node: LifecycleNode,
+        name: str,
+        config: Callable[[], Config],
+        receive: Callable[['Frame'], None],
     ) -> None:
         """Create the publishers.
 
         Args:
             node: that owns the topics.
             name: its topics are NAME/image and ~/NAME/label_image, ...; without the name for ''.
-            config: as it stands at configure.
+            config: gives the settings as they stand.
             receive: takes each image; must return at once.
         """
         self.name = name
-        self.outputs = Outputs(node, config.output, f'~/{name}'.rstrip('/'))
+        prefix, cloud = f'~/{name}'.rstrip('/'), config().cloud.enabled
+        self.outputs = Outputs(node, config().output, prefix, cloud)
+        depth_topic = self._named(DEPTH_TOPIC)
+        self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
+        self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
         self.statistics = FrameStatistics()
-        self._node, self._settings, self._receive = node, config.input, receive
+        self._node, self._config, self._receive = node, config, receive
         self._subscription: Subscription | None = None
         self._last_image = time.monotonic()
 
@@ -44,13 +54,13 @@ class Camera:
     def topic(self) -> str:
         """The topic listened to, as resolved and remapped."""
         # Resolved first: a remapping of `image` is to move `image/compressed` with it.
-        plain = f'{self.name}/{INPUT_TOPIC}'.lstrip('/')
-        topic = str(self._node.resolve_topic_name(plain))
+        topic = str(self._node.resolve_topic_name(self._named(INPUT_TOPIC)))
         return f'{topic}/compressed' if self._settings.transport == 'compressed' else topic
 
     def subscribe(self) -> None:
-        """Listen to images."""
+        """Listen to images, and to what goes beside them."""
         self._last_image = time.monotonic()
+        self._look()
         self._subscription = self._node.create_subscription(
             CompressedImage if self._settings.transport == 'compressed' else Image,
             self.topic,
@@ -62,6 +72,8 @@ class Camera:
 
     def unsubscribe(self) -> None:
         """Stop listening; may be called twice."""
+        self.geometry.close()
+        self.points.close()
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -75,6 +87,8 @@ class Camera:
         """Return what is wrong with the connections, by kind."""
         publishers = self.outputs.publishers
         problems = {diagnostics.OUTPUT: connections.output_problem(self._node, publishers)}
+        problems[diagnostics.GEOMETRY] = self.geometry.problem()
+        problems[diagnostics.CLOUD] = self.points.problem()
         if self._subscription is not None:
             problems[diagnostics.INPUT] = connections.input_problem(self._node, self._subscription)
             problems[diagnostics.SILENCE] = self._silence(self._subscription.topic_name)
@@ -82,7 +96,20 @@ class Camera:
 
     def _take(self, message: Message) -> None:
         self._last_image = time.monotonic()
+        self._look()
         self._receive(Frame(self, message))
+
+    def _look(self) -> None:
+        """Listen to what is needed now beside the images."""
+        self.geometry.look(self._config(), self.outputs)
+        self.points.look()
+
+    @property
+    def _settings(self) -> InputSettings:
+        return self._config().input
+
+    def _named(self, topic: str) -> str:
+        return f'{self.name}/{topic}'.lstrip('/')
 
     def _silence(self, topic: str) -> str:
         silent_s = time.monotonic() - self._last_image

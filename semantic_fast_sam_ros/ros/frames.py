@@ -18,6 +18,7 @@ from semantic_fast_sam_ros.ros import conversions
 from semantic_fast_sam_ros.ros.camera import Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.diagnostics import STEADY
+from semantic_fast_sam_ros.ros.points import Labelled
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 LOG_PERIOD_S = 5.0
@@ -58,6 +59,7 @@ class FrameProcessor:
     def process(self, frame: Frame) -> Fate:
         """Label an image and publish what is subscribed to."""
         pipeline, outputs, message = self.pipeline, frame.camera.outputs, frame.message
+        geometry, points = frame.camera.geometry, frame.camera.points
         assert pipeline is not None
         config = self._config()
         if config.rest_without_subscribers and not outputs.subscribed:
@@ -67,11 +69,15 @@ class FrameProcessor:
         if pipeline.config is not config:
             pipeline.update(config)
         started = time.perf_counter()
+        size = geometry.size(config)
+        points.expect(message.header)
         image = _decode(message, config.input.maximum_pixels)
         decoded = time.perf_counter()
         result = pipeline(image)
         labelled = time.perf_counter()
-        outputs.publish(image, result, config.output, message.header)
+        calibration = geometry.calibration_for(image.shape[:2])
+        outputs.publish(image, result, config.output, message.header, size, calibration)
+        points.offer(Labelled(image, result, message.header, config))
         published = time.perf_counter()
         self._failures_in_a_row = 0
         stages = {

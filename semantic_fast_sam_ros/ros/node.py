@@ -83,8 +83,9 @@ class SemanticFastSamNode(LifecycleNode):
         self._frames.pipeline = pipeline
         told = Header(stamp=self.get_clock().now().to_msg())
         for name in parse_cameras(config.cameras):
-            self._cameras.append(Camera(self, name, config, self._receive))
-            self._cameras[-1].outputs.announce(pipeline.vocabulary, told)
+            camera = Camera(self, name, lambda: self._settings.current, self._receive)
+            self._cameras.append(camera)
+            camera.outputs.announce(pipeline.vocabulary, told)
         self._names = LiveVocabulary(pipeline, self._names_changed, self._names_failed)
         self._settings.change_vocabulary = self._change_vocabulary
         self._settings.locked = True

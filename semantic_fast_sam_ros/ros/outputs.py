@@ -1,45 +1,65 @@
 """The node's topics: built only while somebody subscribes, all with the input's header."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.calibration import Calibration
+from semantic_fast_sam_ros.core.config import CAMERA_INFO, OutputSettings
 from semantic_fast_sam_ros.core.contents import (
+    ANNOTATIONS,
+    COLOURS,
+    LABELS_PNG,
     OVERLAY,
     OVERLAY_JPEG,
     PACKED_INSTANCES,
+    POINTS,
     frame_contents,
 )
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
+from semantic_fast_sam_ros.ros.annotations import ImageAnnotations
 
 TOPICS: dict[str, type] = {
     'label_image': Image,
+    LABELS_PNG: CompressedImage,
+    COLOURS: Image,
     'confidence': Image,
     'instances': Image,
     OVERLAY: Image,
     OVERLAY_JPEG: CompressedImage,
     'detections': Detection2DArray,
+    CAMERA_INFO: CameraInfo,
 }
+if ImageAnnotations is not None:
+    TOPICS[ANNOTATIONS] = ImageAnnotations
 
 
 class Outputs:
     """Publishers of one camera of a configured node."""
 
-    def __init__(self, node: LifecycleNode, settings: OutputSettings, prefix: str = '~') -> None:
-        """Create the publishers of PREFIX/label_image and so on."""
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings: OutputSettings,
+        prefix: str = '~',
+        cloud: bool = False,
+    ) -> None:
+        """Create the publishers of PREFIX/label_image and so on, with a cloud if asked for."""
         self._node = node
         profile = qos.output_qos(settings.reliability, settings.depth)
         # Subscribers that cannot be served are reported by ros/connections.py.
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         topics = TOPICS | ({PACKED_INSTANCES: Image} if settings.packed_instances else {})
+        topics |= {POINTS: PointCloud2} if cloud else {}
         self._publishers = {
             topic: node.create_publisher(
                 kind, f'{prefix}/{topic}', profile, event_callbacks=silent
@@ -59,7 +79,12 @@ class Outputs:
     @property
     def subscribed(self) -> bool:
         """Whether anybody takes what is published a frame."""
-        return any(p.get_subscription_count() > 0 for p in self._publishers.values())
+        return any(map(self.wants, self._publishers))
+
+    def wants(self, topic: str) -> bool:
+        """Say whether anybody takes one of the topics."""
+        publisher = self._publishers.get(topic)
+        return publisher is not None and publisher.get_subscription_count() > 0
 
     def destroy(self) -> None:
         """Remove the publishers."""
@@ -72,12 +97,18 @@ class Outputs:
             self._label_info.publish(conversions.label_info(vocabulary, header))
             self._announced = vocabulary
 
+    def send(self, topic: str, message: Any) -> None:
+        """Publish a message that was built elsewhere."""
+        self._publishers[topic].publish(message)
+
     def publish(
         self,
         image: NDArray[np.uint8],
         result: SegmentationResult,
         settings: OutputSettings,
         header: Header,
+        size: tuple[int, int] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Publish what is subscribed to; label info first.
 
@@ -86,10 +117,13 @@ class Outputs:
             result: of that image.
             settings: as they stand for this frame.
             header: of the input, copied unchanged.
+            size: height and width of the outputs, where messages give them.
+            calibration: of the image, as far as it is known.
         """
         self.announce(result.vocabulary, header)
-        wanted = {topic for topic, p in self._publishers.items() if p.get_subscription_count() > 0}
+        wanted = set(filter(self.wants, self._publishers))
         if not wanted:
             return
-        for topic, content in frame_contents(image, result, settings, wanted):
-            self._publishers[topic].publish(conversions.to_message(content, header))
+        built = frame_contents(image, result, settings, wanted, size, calibration)
+        for topic, content in built:
+            self.send(topic, conversions.to_message(content, header))

@@ -13,6 +13,11 @@ def input_qos(reliability: str) -> QoSProfile:
     return _keep_last(1, reliability)
 
 
+def side_qos() -> QoSProfile:
+    """Return the profile of streams that are matched with the images, such as depth."""
+    return _keep_last(5, 'best_effort')
+
+
 def output_qos(reliability: str, depth: int) -> QoSProfile:
     """Return the profile of image and detection topics."""
     return _keep_last(depth, reliability)

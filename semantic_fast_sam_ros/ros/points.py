@@ -1,0 +1,180 @@
+"""The labelled point cloud of a camera: pairs labels with depth, and builds apart from both."""
+
+import threading
+import traceback
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from semantic_fast_sam_ros.core.cloud import depth_metres, result_points
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.contents import POINTS
+from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.matching import NearestInTime
+from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.ros import connections, conversions, qos
+from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
+from semantic_fast_sam_ros.ros.diagnostics import STEADY
+from semantic_fast_sam_ros.ros.outputs import Outputs
+from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
+
+LOG_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image with its labels, and the settings as they stood."""
+
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    result: SegmentationResult
+    header: Header
+    config: Config
+
+
+class PointsOutput:
+    """Publishes `points` while somebody subscribes; else it does nothing and hears nothing.
+
+    A frame waits until the depth image nearest in time is there, at most until the next frame.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, depth_topic: str, info: CameraInfoInput, outputs: Outputs
+    ) -> None:
+        """Name what goes in and where the cloud goes.
+
+        Args:
+            node: that subscribes.
+            depth_topic: before remapping.
+            info: calibration of the depth images.
+            outputs: the publishers.
+        """
+        self._node, self._topic = node, depth_topic
+        self._info, self._outputs = info, outputs
+        self._subscription: Subscription | None = None
+        self._lock = threading.Lock()  # of what follows
+        self._depths = NearestInTime[Image]()
+        self._waiting: Labelled | None = None
+        self._problem = ''
+        self._worker = LatestFrameWorker[tuple[Labelled, Image]](self._build, self._failed)
+
+    def look(self) -> None:
+        """Listen to depth while the cloud is wanted. Runs on the executor's thread."""
+        wanted = self._outputs.wants(POINTS)
+        if wanted and self._subscription is None:
+            self._worker.start()
+            self._subscription = self._node.create_subscription(
+                Image,
+                self._topic,
+                self._take,
+                qos.side_qos(),
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            )
+        elif not wanted:
+            self.close()
+
+    def close(self) -> None:
+        """Stop listening, finish the cloud in work; may be called twice."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._worker.stop()
+            with self._lock:
+                self._depths, self._waiting, self._problem = NearestInTime(), None, ''
+
+    def expect(self, header: Header) -> None:
+        """Keep the depth image that suits an image until that is labelled."""
+        with self._lock:
+            self._depths.expect(stamp_ns(header))
+
+    def offer(self, labelled: Labelled) -> None:
+        """Build the cloud of a labelled image, as soon as its depth is there. Returns at once."""
+        if self._subscription is None:
+            return
+        with self._lock:
+            self._settle(last_chance=True)
+            self._waiting = labelled
+            self._settle()
+
+    def problem(self) -> str:
+        """Return why there is no cloud though it is wanted; '' if all is well."""
+        subscription = self._subscription
+        if subscription is None:
+            return ''
+        return connections.input_problem(self._node, subscription) or self._problem
+
+    def _take(self, message: Image) -> None:
+        with self._lock:
+            self._depths.add(stamp_ns(message.header), message)
+            self._settle()
+
+    def _settle(self, last_chance: bool = False) -> None:
+        """Pair the waiting image with its depth, unless a nearer one may still come."""
+        if self._waiting is None:
+            return
+        waiting, match = self._waiting, self._depths.find(stamp_ns(self._waiting.header))
+        if match is None and last_chance:
+            self._problem = f'no depth image on {self._node.resolve_topic_name(self._topic)}'
+        if match is None or not (match.settled or last_chance):
+            return
+        self._waiting = None
+        apart_ms = match.apart_ns / 1e6
+        if abs(apart_ms) > waiting.config.cloud.tolerance_ms:
+            self._problem = (
+                f'the nearest depth image is {apart_ms:+.0f} ms from the image: '
+                'cloud.tolerance_ms allows less'
+            )
+            return
+        self._worker.submit((waiting, match.item))
+
+    def _build(self, pair: tuple[Labelled, Image]) -> None:
+        """Build and publish a cloud. Runs on a thread of its own."""
+        labelled, message = pair
+        depth = depth_metres(message, labelled.config.input.maximum_pixels)
+        calibration = self._info.calibration
+        if calibration is None:
+            raise FrameError(f'no camera_info on {self._info.topic}')
+        if calibration.image_size != depth.shape:
+            (height, width), (told_height, told_width) = depth.shape, calibration.image_size
+            raise FrameError(
+                f'{self._info.topic} describes images of {told_width}x{told_height}, '
+                f'the depth image is {width}x{height}'
+            )
+        points = result_points(
+            labelled.image,
+            labelled.result,
+            depth,
+            calibration.intrinsics,
+            labelled.config.cloud,
+        )
+        self._outputs.send(POINTS, conversions.point_cloud(points, labelled.header))
+        self._problem = _frames_differ(labelled.header, message.header)
+
+    def _failed(self, error: Exception) -> None:
+        self._problem = f'no cloud: {error}'
+        if not isinstance(error, FrameError):
+            text = ''.join(traceback.format_exception(error))
+            self._node.get_logger().error(
+                f'no cloud: {text}',
+                throttle_duration_sec=LOG_PERIOD_S,
+                throttle_time_source_type=STEADY,
+            )
+
+
+def stamp_ns(header: Header) -> int:
+    """Return a stamp in nanoseconds."""
+    return int(header.stamp.sec * 10**9 + header.stamp.nanosec)
+
+
+def _frames_differ(image: Header, depth: Header) -> str:
+    if image.frame_id == depth.frame_id:
+        return ''
+    return (
+        f'the depth image is in {depth.frame_id!r}, the image in {image.frame_id!r}: labels fit '
+        'only if depth is registered to the camera'
+    )
