@@ -8,15 +8,20 @@ Three ways are timed in one run, on the same image, masks and network:
 - one by one: each crop by PIL and the library's own transform, one forward pass a mask, text
   encoded once;
 - as published: like one by one, and the text of the whole vocabulary is encoded for every mask.
+
+Whole images are timed as well: the profile embedded_open beside YOLOE-26n-seg, which is masks and
+names in one network. Its weights are random, so that it finds nothing: the time is the network's.
 """
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from published import OneByOne
@@ -26,9 +31,11 @@ from semantic_fast_sam_ros.benchmarking import clock, machine
 from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
 from semantic_fast_sam_ros.core.config import from_values
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.core.weights import Policy
+from semantic_fast_sam_ros.tools.sources import street_photo
 
 VOCABULARIES = (4, 16, 64, 400)
 MASKS = (8, 32, 64, 128, 256)
@@ -104,7 +111,51 @@ def measure(model: str, rounds: int) -> dict[str, Any]:
         {f'{n} masks, one by one': partial(plain.label, *given) for n, given in scenes.items()},
         SLOW_ROUNDS,
     )
+    result['whole_image_ms'] = _medians(whole_images(), SLOW_ROUNDS)
     return result
+
+
+def whole_images() -> dict[str, Callable[[], Any]]:
+    """Return what labels a street photo, 640 x 480, with few and with many names."""
+    photo = cv2.resize(street_photo(), (640, 480), interpolation=cv2.INTER_AREA)
+    actions: dict[str, Callable[[], Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        one_network = random_yoloe(Path(folder))
+        for count in (VOCABULARIES[0], VOCABULARIES[-1]):
+            asked = ', '.join(names(count).names)
+            ours = SemanticFastSam.from_profile('embedded_open', vocabulary=asked)
+            rival = SemanticFastSam.from_profile('yoloe', vocabulary=asked, **one_network)
+            found = len(ours(photo).mask_ids)
+            actions[f'{count} names, embedded_open, {found} masks'] = partial(ours, photo)
+            actions[f'{count} names, YOLOE-26n-seg'] = partial(rival, photo)
+    return actions
+
+
+def random_yoloe(folder: Path) -> dict[str, object]:
+    """Write YOLOE-26n-seg and a text encoder, both random; return settings that name them."""
+    from ultralytics.nn.tasks import YOLOESegModel
+
+    network = YOLOESegModel('yoloe-26n-seg.yaml', verbose=False)
+    network.task = 'segment'
+    torch.save({'model': network, 'train_args': {}}, folder / 'yoloe.pt')
+    words = torch.nn.Sequential(torch.nn.Embedding(49408, 512), Mean())
+    torch.jit.trace(words, torch.zeros((1, 77), dtype=torch.int32)).save(folder / 'text.ts')
+    model = str(folder / 'yoloe.pt')
+    return {
+        'masks__model': model,
+        'yoloe__model': model,
+        'yoloe__text_model': str(folder / 'text.ts'),
+        'yoloe__image_size': 448,  # as the profile embedded_open gives FastSAM
+        'trust_model_files': True,
+    }
+
+
+class Mean(torch.nn.Module):
+    """Averages the words of texts."""
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return (T, dim) for (T, words, dim)."""
+        return words.mean(1)
 
 
 def main() -> None:

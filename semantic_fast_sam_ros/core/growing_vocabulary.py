@@ -1,7 +1,6 @@
 """A vocabulary that grows by the names found in images: ids append-only, and bounded."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from semantic_fast_sam_ros.core.open_vocabulary import MONO8_IDS
 from semantic_fast_sam_ros.core.vocabulary import (
@@ -57,6 +56,5 @@ class GrowingVocabulary:
         if self.history.preview(new).max_id > self._limit:
             return None
         (admitted,) = self.history.admit(new).classes
-        admitted = replace(admitted, colour=colour_of(admitted.id))
         self.vocabulary = Vocabulary((*self.vocabulary.classes, admitted))
         return admitted

@@ -35,6 +35,11 @@ class SemanticClass:
     looks: tuple[tuple[str, ...], ...] = ()
     source: str = ''  # of SOURCES, for the labeller hybrid; empty: dense where that knows the name
 
+    def renumbered(self, class_id: int) -> 'SemanticClass':
+        """Return it under another id; a colour that was generated follows the id."""
+        generated = self.colour == colour_of(self.id)
+        return replace(self, id=class_id, colour=colour_of(class_id) if generated else self.colour)
+
     @property
     def appearances(self) -> tuple[tuple[str, ...], ...]:
         """The names by look: a text vector each, and the class gets what they get together."""
@@ -107,7 +112,7 @@ class Vocabulary:
         fresh = iter(range(older.max_id + 1, older.max_id + len(self) + 1))
         return Vocabulary(
             tuple(
-                replace(c, id=known[_key(c.name)] if _key(c.name) in known else next(fresh))
+                c.renumbered(known[_key(c.name)] if _key(c.name) in known else next(fresh))
                 for c in self.classes
             )
         )

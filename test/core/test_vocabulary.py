@@ -130,3 +130,14 @@ def test_groups_do_not_mix_negatives_with_classes(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match='mixes negatives'):
         vocabulary.load(file)
+
+
+def test_generated_colours_stay_with_their_names_and_chosen_ones_stay() -> None:
+    history = VocabularyHistory()
+    first = history.admit(parse_list('road, car, dog'))
+    second = history.admit(parse_list('lamp, dog'))
+    colours = {c.name: c.colour for c in (*first.classes, *second.classes)}
+    assert len(set(colours.values())) == 4
+    assert second.find('dog') == first.find('dog')
+    chosen = vocabulary.Vocabulary((vocabulary.SemanticClass(1, 'pole', (9, 8, 7)),))
+    assert history.admit(chosen).classes[0].colour == (9, 8, 7)
