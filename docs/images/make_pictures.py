@@ -1,25 +1,38 @@
-"""Make the README's picture: the shipped models' overlay beside the photo."""
+"""Make the README's pictures: the shipped models' overlays of a street photo."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.render import overlay
 from semantic_fast_sam_ros.tools.sources import street_photo, virtual_camera
 
 FRAME = 30  # of the virtual camera: a view of the whole street
+VOCABULARIES = ('road, car | vehicle, tree, building, sky', 'bus, pavement, person, fence')
 
 
 def main() -> None:
-    """Write overlay.jpg beside this script."""
-    segment = SemanticFastSam.from_profile('embedded')
+    """Write overlay.jpg and open_vocabulary.jpg beside this script."""
     camera = virtual_camera(street_photo())
     photo = next(frame.image for index, frame in enumerate(camera) if index == FRAME)
-    drawn = overlay(photo, segment(photo), segment.config.output)
-    both = np.hstack([photo, drawn])[..., ::-1]
-    target = Path(__file__).with_name('overlay.jpg')
+    write('overlay.jpg', photo, labelled(photo, 'embedded'))
+    asked = [labelled(photo, 'embedded_open', vocabulary=names) for names in VOCABULARIES]
+    write('open_vocabulary.jpg', *asked)
+
+
+def labelled(photo: NDArray[np.uint8], profile: str, **settings: object) -> NDArray[np.uint8]:
+    """Return the overlay that a profile makes of a photo."""
+    segment = SemanticFastSam.from_profile(profile, **settings)
+    return overlay(photo, segment(photo), segment.config.output)
+
+
+def write(name: str, *pictures: NDArray[np.uint8]) -> None:
+    """Write RGB pictures side by side."""
+    target = Path(__file__).with_name(name)
+    both = np.hstack(pictures)[..., ::-1]
     cv2.imwrite(str(target), both, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
