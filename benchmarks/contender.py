@@ -5,7 +5,6 @@ import resource
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 Build = Callable[[], Callable[[], Any]]
@@ -25,24 +24,22 @@ class Contender:
         self._process = context.Process(target=_serve, args=(theirs, build), daemon=True)
         self._process.start()
         theirs.close()
-        self._answer()
+        self._ready = False
 
-    def __enter__(self) -> 'Contender':
-        """Return the contender."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """End the process."""
         self._connection.send('end')
         self._process.join()
 
+    def wait(self) -> None:
+        """Wait until it is built; several build at once."""
+        if not self._ready:
+            self._answer()
+            self._ready = True
+
     def run(self) -> dict[str, Any]:
         """Call it once: ms, peak_gb so far, and what it returned."""
+        self.wait()
         self._connection.send('run')
         return self._answer()
 

@@ -10,7 +10,6 @@ The ratio is the median of the rounds' ratios.
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from semantic_fast_sam_ros.bags.job import Job, choose_topics
 from semantic_fast_sam_ros.bags.messages import camera_message, to_rgb
 from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.run import label_recording
+from semantic_fast_sam_ros.benchmarking import clock, machine
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
@@ -57,29 +57,27 @@ def main() -> int:
         whole, frames = _whole(arguments.recording, pipeline, config, job)
         assert frames == len(images)
         rounds.append({'bare_hz': len(images) / bare, 'label_bag_hz': frames / whole})
-    bare_hz = _median([r['bare_hz'] for r in rounds])
-    whole_hz = _median([r['label_bag_hz'] for r in rounds])
+    bare_hz = clock.median([r['bare_hz'] for r in rounds])
+    whole_hz = clock.median([r['label_bag_hz'] for r in rounds])
     found = {
         'frames': len(images),
         'image': list(images[0].shape),
         'device': str(pipeline.device),
         'torch_threads': torch.get_num_threads(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} CPUs',
+        'machine': machine.machine(),
+        'commit': machine.commit(),
         'load_average': os.getloadavg()[0],
         'rounds': [{k: round(v, 3) for k, v in r.items()} for r in rounds],
         'bare_hz': round(bare_hz, 3),
         'label_bag_hz': round(whole_hz, 3),
-        'ratio': round(_median([r['label_bag_hz'] / r['bare_hz'] for r in rounds]), 3),
+        'ratio': round(clock.median([r['label_bag_hz'] / r['bare_hz'] for r in rounds]), 3),
     }
     print(json.dumps(found, indent=1))
     return 0
 
 
 def _bare(pipeline: SemanticFastSam, images: list) -> float:
-    started = time.perf_counter()
-    for image in images:
-        pipeline(image)
-    return time.perf_counter() - started
+    return clock.elapsed_ms(lambda: [pipeline(image) for image in images]) / 1000
 
 
 def _whole(recording: Path, pipeline: SemanticFastSam, config, job: Job) -> tuple[float, int]:
@@ -95,10 +93,6 @@ def _whole(recording: Path, pipeline: SemanticFastSam, config, job: Job) -> tupl
             progress=False,
         )
         return time.perf_counter() - started, outcome.statistics.frame_count
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 if __name__ == '__main__':

@@ -20,10 +20,11 @@ from semantic_fast_sam_ros.benchmarking.clock import median
 
 def contestants(given: argparse.Namespace) -> dict[str, live.Node]:
     """Return the nodes by name."""
+    settings: dict[str, object] = dict(text.split('=', 1) for text in given.set)
     masks_only = {'labeller': 'none', 'masks.image_size': given.image_size}
     found = {
-        'ours, masks alone': live.ours(masks_only, 'instances'),
-        'ours, profile embedded': live.ours({}),
+        'ours, masks alone': live.ours(settings | masks_only, 'instances'),
+        'ours, profile embedded': live.ours(settings),
     }
     if given.peer:
         module, _, name = given.peer_type.rpartition('.')
@@ -50,6 +51,9 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=15.0, help='a run (default: 15)')
     parser.add_argument('--rounds', type=int, default=2)
     parser.add_argument('--image-size', type=int, default=640, help='longer side of the network')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='NAME=VALUE', help='a setting of our nodes'
+    )
     parser.add_argument('--peer-topic', default='/detections')
     parser.add_argument('--peer-type', default='yolo_msgs.msg.DetectionArray')
     parser.add_argument('--json', type=Path)

@@ -18,6 +18,8 @@ from semantic_fast_sam_ros.benchmarking import report, scenes
 from semantic_fast_sam_ros.benchmarking.clock import median, p95
 from semantic_fast_sam_ros.tools.benchmark import SIZES
 
+QUICK = {'masks.image_size': 64, 'labeller': 'none'}
+
 
 def measure(size: str, rate_hz: float, seconds: float, settings: dict[str, Any]) -> dict[str, Any]:
     """Return latency, the pipeline's part and the rest at a size."""
@@ -49,7 +51,7 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='tiny networks: ROS is all there is')
     parser.add_argument('--json', type=Path)
     given = parser.parse_args()
-    settings = {'masks.image_size': 64, 'labeller': 'none'} if given.quick else {}
+    settings = QUICK if given.quick else {}
     rows = [
         measure(size.strip(), given.rate, given.seconds, settings)
         for size in given.sizes.split(',')

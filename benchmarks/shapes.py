@@ -82,4 +82,9 @@ def sam(shape: str) -> Any:
     processor = SamImageProcessor(
         size={'longest_edge': side}, pad_size={'height': side, 'width': side}
     )
-    return SamModel(config).eval(), processor
+    with torch.device('meta'):  # transformers' own initialisation takes a minute for ViT-H
+        model = SamModel(config).eval()
+    model.to_empty(device='cpu')
+    for values in (*model.parameters(), *model.buffers()):
+        torch.nn.init.normal_(values, std=0.02)
+    return model, processor

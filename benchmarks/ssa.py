@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,9 +115,9 @@ def main() -> None:
     given = parser.parse_args()
     size = scenes.parse_size(given.size)
     common = (size, given.masks, given.threads)
-    builds = {'ssa': partial(build_ssa, given.sam, *common, given.points)}
-    for scale in given.ours.split(','):
-        builds[scale] = partial(build_ours, scale, *common, given.image_size)
+    scales = given.ours.split(',')
+    builds = {s: partial(build_ours, s, *common, given.image_size) for s in scales}
+    builds['ssa'] = partial(build_ssa, given.sam, *common, given.points)
     answers = by_turns(builds, given.rounds)
     content = report.report([], [_peer(name, given, answers) for name in answers if name != 'ssa'])
     print(report.tables(content))
@@ -129,7 +129,9 @@ def by_turns(builds: dict[str, Build], rounds: int) -> dict[str, list[dict[str, 
     """Run contenders round after round; return what each answered."""
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in builds}
     with ExitStack() as stack:
-        contenders = {n: stack.enter_context(Contender(build)) for n, build in builds.items()}
+        contenders = {
+            n: stack.enter_context(closing(Contender(build))) for n, build in builds.items()
+        }
         for _ in range(rounds):
             for name, contender in contenders.items():
                 answers[name].append(contender.run())

@@ -5,7 +5,6 @@ import itertools
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 from semantic_fast_sam_ros.benchmarking.clock import elapsed_ms
 from semantic_fast_sam_ros.benchmarking.scenes import Rgb
@@ -26,16 +25,7 @@ class RenderOnly:
         """Take the look of the overlay."""
         self._settings = settings
 
-    def __enter__(self) -> 'RenderOnly':
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Release what there is."""
 
     def time(self, image: Rgb, result: SegmentationResult) -> dict[str, float]:
@@ -67,12 +57,7 @@ class Published(RenderOnly):
         self._listener = subprocess.Popen([sys.executable, '-m', __name__])
         self._wait()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """End the subscriber and ROS."""
         import rclpy
 
@@ -105,7 +90,7 @@ class Published(RenderOnly):
         deadline = time.monotonic() + DISCOVERY_LIMIT_S
         while not all(p.get_subscription_count() for p in self._publishers.values()):
             if time.monotonic() > deadline or self._listener.poll() is not None:
-                self.__exit__(None, None, None)
+                self.close()
                 raise SemanticFastSamError('the subscriber of the benchmark did not appear')
             time.sleep(0.05)
 

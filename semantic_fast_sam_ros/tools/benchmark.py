@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], bool]:
     if arguments.frames < 1:
         raise ConfigError(f'--frames must be at least 1, not {arguments.frames}')
     rows = []
-    with publishing.output_stages(config.output) as outputs:
+    with closing(publishing.output_stages(config.output)) as outputs:
         for count in threads:
             for case, pipeline in _cases(config, count, sizes, masks, arguments.profile):
                 timed = stages.time_case(pipeline, case, outputs, arguments.frames)

@@ -1,5 +1,6 @@
 """SAM and FastSAM of the published shapes, random weights, each in a process of its own."""
 
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -42,7 +43,7 @@ def test_blobs_are_masks_of_many_sizes():
 
 
 def test_a_contender_answers_from_its_own_process():
-    with Contender(partial(partial, sum, [1, 2])) as contender:
+    with closing(Contender(partial(partial, sum, [1, 2]))) as contender:
         answers = [contender.run() for _ in range(2)]
     assert [answer['facts'] for answer in answers] == [3, 3]
     assert all(answer['ms'] > 0 and 0 < answer['peak_gb'] < 4 for answer in answers)
@@ -50,4 +51,4 @@ def test_a_contender_answers_from_its_own_process():
 
 def test_a_contender_that_fails_says_so():
     with pytest.raises(RuntimeError, match='ended'):
-        Contender(partial(int, 'no number'))
+        Contender(partial(int, 'no number')).wait()
