@@ -90,6 +90,11 @@ def label_on_cluster(
         ConfigError: ray is missing, a recording, an output or an option is wrong.
         SemanticFastSamError: a part failed again and again.
     """
+    if config.labeller == 'ssa_engine':
+        raise ConfigError(
+            'labeller ssa_engine numbers names as it finds them, which the parts of a recording '
+            'would do differently: label on one machine'
+        )
     plans = [plan(source, folder, config, job, pool, resume) for source, folder in recordings]
     tasks = [task for recording in plans for task in recording.tasks]
     started = time.monotonic()

@@ -75,6 +75,11 @@ def label_pictures(
     for kind in kinds:
         if kind not in KINDS:
             raise ConfigError(f'unknown output {kind!r} (known: {", ".join(KINDS)})')
+    if resume and config.labeller == 'ssa_engine':
+        raise ConfigError(
+            'labeller ssa_engine numbers names as it finds them, which a resumed run would do '
+            'differently: label into a new folder'
+        )
     files = find_files(source)
     outcome = Outcome(folder)
     pipeline = load(config)

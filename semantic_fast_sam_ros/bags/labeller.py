@@ -80,7 +80,7 @@ class BagLabeller:
         self._reader, self._job, self._config = reader, job, config
         self._cameras, self._topics = set(cameras), topics
         self._own = {topic.name for outputs in topics.values() for topic in outputs.values()}
-        self._announced: set[str] = set()  # cameras
+        self._announced: dict[str, dict[int, str]] = {}  # the newest names by camera
         self.statistics = statistics
         self.read_count = 0  # messages, including those skipped
         self.last_ns = 0  # record time of the last message written
@@ -136,7 +136,8 @@ class BagLabeller:
                 self.statistics.add_labels(camera, message.time_ns, labels)
                 return
             if message.topic.name == outputs[LABEL_INFO].name:
-                self._announced.add(camera)
+                found = camera_message(message).class_map
+                self._announced[camera] = {c.class_id: c.class_name for c in found}
                 return
             if message.topic.name == outputs[OVERLAY_JPEG].name:
                 if self.statistics.samples.due():
@@ -150,6 +151,10 @@ class BagLabeller:
     def announced_topics(self) -> set[str]:
         """Return the topics whose label info has been written."""
         return {self._topics[camera][LABEL_INFO].name for camera in self._announced}
+
+    def names(self) -> dict[int, str]:
+        """Return all names that have been written, by id."""
+        return {i: name for names in self._announced.values() for i, name in names.items()}
 
     # Reading
 
@@ -204,8 +209,9 @@ class BagLabeller:
             return
         topics, header, result = self._topics[camera], work.header, work.result
         started = time.perf_counter()
-        if camera not in self._announced:
-            self._announced.add(camera)
+        names = {c.id: c.name for c in result.vocabulary.published}
+        if self._announced.get(camera) != names:  # once, but for names found while labelling
+            self._announced[camera] = names
             info = serialise(label_info(result.vocabulary, header))
             writer.write(Message(topics[LABEL_INFO], time_ns, info), work.cursor)
         settings = self._config.output

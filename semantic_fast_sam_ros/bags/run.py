@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ class Pipeline(Protocol):
 
     def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
         """Label an RGB image."""
+        ...
+
+
+@runtime_checkable
+class FindsNames(Protocol):
+    """A pipeline that may publish names of its own finding."""
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Keep the ids that an earlier run gave to names."""
         ...
 
 
@@ -100,6 +109,8 @@ def label_recording(
     try:
         done = writer.recover(labeller.replay) if going_on else 0
         outcome.frames_before = outcome.statistics.frame_count
+        if done and isinstance(pipeline, FindsNames):
+            pipeline.remember(labeller.names())
         show = _progress(source.name, reader, job) if progress else None
         labeller.run(pipeline, writer, stop, done, progress=show)
     except OSError as error:

@@ -1,6 +1,6 @@
 """A vocabulary that grows by the names found in images: ids append-only, and bounded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from semantic_fast_sam_ros.core.open_vocabulary import MONO8_IDS
 from semantic_fast_sam_ros.core.vocabulary import (
@@ -50,6 +50,20 @@ class GrowingVocabulary:
             unlabelled = UNLABELLED if found is not None else REFUSED
             self._ids[name] = unlabelled if found is None or found.negative else found.id
         return self._ids[name]
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Take names in under the ids that an earlier run gave them.
+
+        Raises:
+            ConfigError: an id has another name in this run.
+        """
+        known = {c.id for c in self.vocabulary.classes}
+        new = [
+            SemanticClass(i, n, colour_of(i)) for i, n in sorted(names.items()) if i not in known
+        ]
+        if new:
+            self.history.restore(Vocabulary(tuple(new)))
+            self.vocabulary = Vocabulary((*self.vocabulary.classes, *new))
 
     def _admit(self, name: str) -> SemanticClass | None:
         new = Vocabulary((SemanticClass(1, name, colour_of(1)),))

@@ -1,5 +1,6 @@
 """What open-vocabulary labellers share: the vocabulary asked for, and its change while running."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,6 +56,10 @@ class NameFinder(Protocol):
 
     def bind(self, history: VocabularyHistory) -> None:
         """Take ids from this history from now on."""
+        ...
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Take names in under the ids that an earlier run gave them."""
         ...
 
 

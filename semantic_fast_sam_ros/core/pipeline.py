@@ -1,7 +1,7 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +97,15 @@ class SemanticFastSam:
     def notice(self) -> str:
         """What the labeller has to say of its names; empty where all is well."""
         return self._labeller.notice if isinstance(self._labeller, NameFinder) else ''
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Keep the ids that an earlier run gave to names that it found by itself.
+
+        Raises:
+            ConfigError: an id has another name in this run.
+        """
+        if isinstance(self._labeller, NameFinder):
+            self._labeller.remember(names)
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Say whether `set_vocabulary` will take a vocabulary; quick, nothing is encoded.

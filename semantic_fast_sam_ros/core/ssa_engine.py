@@ -7,7 +7,7 @@ the captions' words, which are text and therefore read on the host.
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +79,10 @@ class SsaEngineLabeller:
     def bind(self, history: VocabularyHistory) -> None:
         """Take ids from a history that others use, too."""
         self._history = self._names.history = history
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Take names in under the ids that an earlier run gave them."""
+        self._names.remember(names)
 
     def check(self, vocabulary: Vocabulary) -> None:
         """Take any vocabulary."""

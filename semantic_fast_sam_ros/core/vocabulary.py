@@ -138,6 +138,18 @@ class VocabularyHistory:
             self._seen = Vocabulary(seen + tuple(c for c in admitted.classes if c.id not in known))
             return admitted
 
+    def restore(self, vocabulary: Vocabulary) -> None:
+        """Remember a vocabulary with the ids that it had in an earlier run.
+
+        Raises:
+            ConfigError: one of them has another name in this run.
+        """
+        with self._lock:
+            older = self._seen.classes if self._seen is not None else ()
+            known = {(c.id, _key(c.name)) for c in older}
+            new = tuple(c for c in vocabulary.classes if (c.id, _key(c.name)) not in known)
+            self._seen = Vocabulary(older + new)
+
 
 def from_names(names: Iterable[str]) -> Vocabulary:
     """Make a vocabulary of plain names with generated, well separated colours."""

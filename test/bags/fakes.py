@@ -1,7 +1,7 @@
 """A pipeline that labels by brightness in no time, and the settings that go with it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,26 @@ class Brightness:
             vocabulary=self.vocabulary,
             stage_ms={'masks': 1.0},
         )
+
+
+class Finder(Brightness):
+    """Finds a new name in every image, up to twelve."""
+
+    def __init__(self, hear: Callable[[int], None] = lambda count: None) -> None:
+        """Begin with NAMES."""
+        super().__init__(hear)
+        self.vocabulary = vocabulary.from_names(NAMES)
+
+    def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
+        """Label an image."""
+        names = self.vocabulary.names
+        if len(names) < 12:
+            self.vocabulary = vocabulary.from_names([*names, f'thing {len(names) + 1}'])
+        return super().__call__(image)
+
+    def remember(self, names: Mapping[int, str]) -> None:
+        """Take in what an earlier run found."""
+        self.vocabulary = vocabulary.from_names([names[i] for i in sorted(names)])
 
 
 def settings(folder: Path, **values: object) -> Config:

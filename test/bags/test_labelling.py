@@ -1,6 +1,8 @@
 """Every chosen frame is labelled exactly once, as the pipeline says, under the node's names."""
 
+import itertools
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from semantic_fast_sam_ros.bags.job import CHOICES, Job
 from semantic_fast_sam_ros.core.contents import frame_contents
 from semantic_fast_sam_ros.core.errors import ConfigError
 
-from .fakes import NAMES, Brightness, label, settings
+from .fakes import NAMES, Brightness, Finder, label, settings
 from .recordings import (
     PERIOD_NS,
     START_NS,
@@ -92,6 +94,25 @@ def test_label_info_stands_before_the_first_label_image(tmp_path):
     assert topics[0] == f'{NODE}/label_info'
     info = read(tmp_path / 'out')[f'{NODE}/label_info'][0][1]
     assert [(c.class_id, c.class_name) for c in info.class_map] == list(enumerate(NAMES, 1))
+
+
+def test_names_found_while_labelling_are_announced_and_survive_resuming(tmp_path):
+    bag, stop = camera_bag(tmp_path / 'bag', 20), threading.Event()
+
+    def hear(count):
+        if count == 5:
+            stop.set()
+
+    label(bag, tmp_path / 'out', config=settings(tmp_path), pipeline=Finder(hear), stop=stop)
+    before = read(tmp_path / 'out')[f'{NODE}/label_info'][-1][1].class_map
+    assert 3 < len(before) < 12
+    label(bag, tmp_path / 'out', config=settings(tmp_path), pipeline=Finder(), resume=True)
+    found = read(tmp_path / 'out')
+    infos = [m.class_map for _, m in found[f'{NODE}/label_info']]
+    names = [{c.class_id: c.class_name for c in classes} for classes in infos]
+    assert all(a.items() < b.items() for a, b in itertools.pairwise(names))
+    assert names[-1] == {**dict(enumerate(NAMES, 1)), **{i: f'thing {i}' for i in range(4, 13)}}
+    assert len(found[f'{NODE}/label_image']) == 20
 
 
 def test_two_runs_write_the_same_bytes(tmp_path):

@@ -16,7 +16,7 @@ from torch import Tensor
 pytest.importorskip('textblob', reason='textblob is not installed: run scripts/setup')
 
 from semantic_fast_sam_ros.core.config import from_values
-from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.nouns import nouns
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller, count_votes, shortlist
@@ -262,6 +262,19 @@ def test_names_found_get_ids_once_and_keep_them(models: dict[str, str]) -> None:
     again = {c.name: c.id for c in ours.vocabulary.classes}
     assert all(after[name] == i for name, i in again.items() if name in after)
     assert again['lamp'] not in after.values()
+
+
+def test_names_of_an_earlier_run_keep_their_ids(models: dict[str, str]) -> None:
+    image, proposals = scene()
+    first, second = engine(models), engine(models)
+    label(first, image, proposals)
+    found = {c.id: c.name for c in first.vocabulary.classes}
+    second.remember(found)
+    label(second, image.flip(2), proposals)  # meets other names first
+    now = {c.id: c.name for c in second.vocabulary.classes}
+    assert found.items() <= now.items()
+    with pytest.raises(ConfigError, match='twice'):
+        engine(models, vocabulary='lamp').remember({1: 'object', 2: 'lamp'})
 
 
 def test_without_ids_left_masks_get_known_names_and_the_user_is_told(
