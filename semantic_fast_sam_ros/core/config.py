@@ -457,6 +457,14 @@ class Config:
         maximum=3.6e6,
         live=True,
     )
+    target_rate_hz: float = setting(
+        0.0,
+        'images a second to hold for each camera, by giving up masks, image size and labels in '
+        'steps where they take too long; 0: give nothing up',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
     rest_without_subscribers: bool = setting(
         True, 'compute nothing while nobody subscribes to an output', live=True
     )

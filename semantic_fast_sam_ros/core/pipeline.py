@@ -14,6 +14,7 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import load_dense
@@ -148,11 +149,15 @@ class SemanticFastSam:
             elif isinstance(self._labeller, OpenVocabularyLabeller):
                 self._labeller.update(config)
 
-    def __call__(self, image: NDArray[np.uint8]) -> SegmentationResult:
+    def __call__(
+        self, image: NDArray[np.uint8], earlier: SegmentationResult | None = None
+    ) -> SegmentationResult:
         """Label an image.
 
         Args:
             image: (H, W, 3) uint8 RGB.
+            earlier: labels of the image before, which the new masks take over; used if their
+                size and names still fit.
 
         Returns:
             the labels, at the image's size, on the host.
@@ -165,7 +170,7 @@ class SemanticFastSam:
                 f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}'
             )
         with self._lock, torch.inference_mode():
-            return self._segment(image)
+            return self._segment(image, self._labeller_after(earlier, image.shape[:2]))
 
     def _admit_first(self) -> None:
         """Give the names the ids that earlier pipelines of this process gave them."""
@@ -177,13 +182,25 @@ class SemanticFastSam:
         elif isinstance(self._labeller, ClosedSetLabeller):
             self._labeller.renumber(admitted)
 
-    def _segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
+    def _labeller_after(
+        self, earlier: SegmentationResult | None, size: tuple[int, ...]
+    ) -> MaskLabeller:
+        fits = (
+            earlier is not None
+            and earlier.label_map.shape == size
+            and earlier.vocabulary == self.vocabulary
+        )
+        return CarriedLabels(earlier, self.config.vote) if earlier and fits else self._labeller
+
+    def _segment(self, image: NDArray[np.uint8], labeller: MaskLabeller) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
-            result = self._timed_segment(image)
+            result = self._timed_segment(image, labeller)
         return replace(result, stage_ms=timer.stage_ms())
 
-    def _timed_segment(self, image: NDArray[np.uint8]) -> SegmentationResult:
+    def _timed_segment(
+        self, image: NDArray[np.uint8], labeller: MaskLabeller
+    ) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
             pixels = as_tensor(image).to(self.device).permute(2, 0, 1)
@@ -194,7 +211,7 @@ class SemanticFastSam:
             proposals = sort_by_area(proposals)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
-            labels = self._labeller.label(pixels, proposals)
+            labels = labeller.label(pixels, proposals)
         # 4. Smaller masks over larger ones over the dense labels.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.masks, labels)

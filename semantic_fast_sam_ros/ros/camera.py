@@ -11,6 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from semantic_fast_sam_ros.core.config import Config, InputSettings
+from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.ros import connections, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
@@ -49,6 +50,8 @@ class Camera:
         self._node, self._config, self._receive = node, config, receive
         self._subscription: Subscription | None = None
         self._last_image = time.monotonic()
+        self._newest: SegmentationResult | None = None
+        self._carried = 0  # images since one was labelled anew
 
     @property
     def topic(self) -> str:
@@ -82,6 +85,17 @@ class Camera:
         """Remove all topics."""
         self.unsubscribe()
         self.outputs.destroy()
+
+    def labelled(self, result: SegmentationResult) -> None:
+        """Remember the labels of an image. For the worker's thread."""
+        self._newest, self._carried = result, self._carried + 1
+
+    def labels_to_carry(self, label_every: int) -> SegmentationResult | None:
+        """Return the newest labels where the next image is to take them over, else None."""
+        if self._carried % label_every:
+            return self._newest
+        self._carried = 0
+        return None
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong with the connections, by kind."""

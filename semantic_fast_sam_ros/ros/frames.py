@@ -14,10 +14,12 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError
 from semantic_fast_sam_ros.core.memory import free_memory, ran_out
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.ros import conversions
+from semantic_fast_sam_ros.ros.budget import Budget, degraded, describe
 from semantic_fast_sam_ros.ros.camera import Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
-from semantic_fast_sam_ros.ros.diagnostics import STEADY
+from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
 from semantic_fast_sam_ros.ros.points import Labelled
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
@@ -25,7 +27,8 @@ LOG_PERIOD_S = 5.0
 # So many unexpected errors in a row are no accident: the process ends, for launch to respawn it.
 FATAL_FAILURES = 50
 MEMORY_ADVICE = (
-    'Caches were freed. If it goes on: lower masks.image_size, masks.max_masks or clip.batch'
+    'Caches were freed and the next images get less. If it goes on: lower masks.image_size, '
+    'masks.max_masks or clip.batch'
 )
 
 
@@ -50,47 +53,92 @@ class FrameProcessor:
         self.pipeline: SemanticFastSam | None = None
         self._node, self._config = node, config
         self._statistics, self._give_up = statistics, give_up
+        self.budget = Budget()
         self._failures_in_a_row = 0
+        self._too_old_ms: float | None = None  # age of the last image, if it was dropped for it
 
     def reset(self) -> None:
-        """Forget earlier failures."""
-        self._failures_in_a_row = 0
+        """Forget earlier failures and times."""
+        self._failures_in_a_row, self._too_old_ms = 0, None
+        self.budget.reset()
+
+    def problems(self) -> dict[str, str]:
+        """Return what keeps the wanted rate or age from being held, by kind."""
+        config, too_old_ms, problems = self._config(), self._too_old_ms, {}
+        if self.budget.step:
+            problems[RATE] = f'degraded to hold {config.target_rate_hz:g} Hz'
+            if self.budget.relieved(time.monotonic()):
+                problems[RATE] = 'degraded, as the memory ran out'
+            elif self.budget.exceeded:
+                problems[RATE] = (
+                    f'target_rate_hz {config.target_rate_hz:g} is not held: '
+                    f'{self.budget.mean_ms:.0f} ms an image'
+                )
+            problems[RATE] += f', {describe(config, self.budget.step)}'
+        if too_old_ms is not None:
+            problems[AGE] = (
+                f'images are dropped, the last one {too_old_ms / 1000:.3f} s old '
+                f'(max_age_ms {config.max_age_ms:g}): if that is not true, camera and node have '
+                'different clocks; recordings want use_sim_time and --clock'
+            )
+        return problems
 
     def process(self, frame: Frame) -> Fate:
-        """Label an image and publish what is subscribed to."""
-        pipeline, outputs, message = self.pipeline, frame.camera.outputs, frame.message
-        geometry, points = frame.camera.geometry, frame.camera.points
-        assert pipeline is not None
+        """Label an image and publish what is subscribed to, if it is worth it."""
         config = self._config()
-        if config.rest_without_subscribers and not outputs.subscribed:
+        if config.rest_without_subscribers and not frame.camera.outputs.subscribed:
             return Fate.IDLE
-        if 0 < config.max_age_ms < self._age_ms(message.header):
+        age_ms = self._age_ms(frame.message.header)
+        self._too_old_ms = age_ms if 0 < config.max_age_ms < age_ms else None
+        if self._too_old_ms is not None:
             return Fate.OLD
-        if pipeline.config is not config:
-            pipeline.update(config)
-        started = time.perf_counter()
-        size = geometry.size(config)
-        points.expect(message.header)
-        image = _decode(message, config.input.maximum_pixels)
-        decoded = time.perf_counter()
-        result = pipeline(image)
-        labelled = time.perf_counter()
-        calibration = geometry.calibration_for(image.shape[:2])
-        outputs.publish(image, result, config.output, message.header, size, calibration)
-        points.offer(Labelled(image, result, message.header, config))
-        published = time.perf_counter()
+        result, stages = self._label(frame, config)
         self._failures_in_a_row = 0
-        stages = {
+        age_ms = self._age_ms(frame.message.header)  # now that it is published
+        for statistics in (self._statistics, frame.camera.statistics):
+            statistics.add(stages, age_ms)
+            statistics.unlabelled_share = float(np.mean(result.label_map == 0))
+        self._hold_rate(frame.camera.name, stages['frame'], config)
+        return Fate.PROCESSED
+
+    def _label(self, frame: Frame, config: Config) -> tuple[SegmentationResult, dict[str, float]]:
+        """Decode, label, publish; return the labels, and the milliseconds by stage."""
+        pipeline, camera = self.pipeline, frame.camera
+        assert pipeline is not None
+        affordable = degraded(config, self.budget.step)
+        if pipeline.config != affordable:
+            pipeline.update(affordable)
+        started = time.perf_counter()
+        size = camera.geometry.size(config)
+        camera.points.expect(frame.message.header)
+        image = _decode(frame.message, config.input.maximum_pixels)
+        decoded = time.perf_counter()
+        earlier = camera.labels_to_carry(self.budget.label_every)
+        result = pipeline(image, earlier) if earlier else pipeline(image)
+        camera.labelled(result)
+        labelled = time.perf_counter()
+        header, calibration = (
+            frame.message.header,
+            camera.geometry.calibration_for(image.shape[:2]),
+        )
+        camera.outputs.publish(image, result, config.output, header, size, calibration)
+        camera.points.offer(Labelled(image, result, header, config))
+        published = time.perf_counter()
+        return result, {
             'decode': 1000 * (decoded - started),
             **result.stage_ms,
             'publish': 1000 * (published - labelled),
             'frame': 1000 * (published - started),
         }
-        age_ms = self._age_ms(message.header)
-        for statistics in (self._statistics, frame.camera.statistics):
-            statistics.add(stages, age_ms)
-            statistics.unlabelled_share = float(np.mean(result.label_map == 0))
-        return Fate.PROCESSED
+
+    def _hold_rate(self, camera: str, frame_ms: float, config: Config) -> None:
+        before, now_s = self.budget.step, time.monotonic()
+        step = self.budget.observe(camera, frame_ms, config.target_rate_hz, now_s)
+        if step != before:
+            self._node.get_logger().info(
+                f'{self.budget.mean_ms:.0f} ms an image with target_rate_hz '
+                f'{config.target_rate_hz:g}: degradation now {describe(config, step)}'
+            )
 
     def failed(self, error: Exception) -> None:
         """Log and count a frame's error; give up after many unexpected ones in a row."""
@@ -106,6 +154,7 @@ class FrameProcessor:
         if ran_out(error):
             traceback.clear_frames(error.__traceback__)  # they hold the image's tensors
             free_memory()
+            self.budget.relieve(time.monotonic())
             log.error(f'image dropped: out of memory: {error}. {MEMORY_ADVICE}', **throttle)
         else:
             text = ''.join(traceback.format_exception(error))

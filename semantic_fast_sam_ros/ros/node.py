@@ -13,6 +13,7 @@ from semantic_fast_sam_ros.core.memory import free_memory
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
+from semantic_fast_sam_ros.ros.budget import describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame
 from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.frames import FrameProcessor
@@ -184,7 +185,7 @@ class SemanticFastSamNode(LifecycleNode):
                 problems[f'{kind} {camera.name}'.strip()] = text
         if self._frames.pipeline is not None and self._frames.pipeline.notice:
             problems[diagnostics.NAMES] = self._frames.pipeline.notice
-        return problems
+        return problems | self._frames.problems()
 
     def _facts(self) -> dict[str, str]:
         config, pipeline = self._settings.current, self._frames.pipeline
@@ -194,6 +195,8 @@ class SemanticFastSamNode(LifecycleNode):
             'mask_model': config.masks.model,
             'labeller': self._labeller_name(),
             'classes': str(len(pipeline.vocabulary)) if pipeline else '',
+            'degradation_step': str(self._frames.budget.step),
+            'degradation': describe(config, self._frames.budget.step),
             **resources(pipeline.device if pipeline else None),
         }
 

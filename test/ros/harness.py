@@ -15,17 +15,18 @@ import cv2
 import numpy as np
 import rclpy
 import ultralytics
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -191,6 +192,12 @@ class Peer:
         )
         return self.call(SetParameters, f'{node}/set_parameters', request).results[0]
 
+    def get(self, name: str, node: str = NAME) -> object:
+        """Return a parameter's value over the service."""
+        request = GetParameters.Request(names=[name])
+        answer = self.call(GetParameters, f'{node}/get_parameters', request)
+        return parameter_value_to_python(answer.values[0])
+
 
 class Diagnosis:
     """The newest diagnostics of the node."""
@@ -202,6 +209,11 @@ class Diagnosis:
     def status(self) -> DiagnosticStatus | None:
         """The newest status, if there is one."""
         return self._inbox[-1].status[0] if self._inbox else None
+
+    @property
+    def stamp(self) -> Time | None:
+        """The node's time when it sent the newest, if there is one."""
+        return self._inbox[-1].header.stamp if self._inbox else None
 
     def value(self, key: str) -> str:
         """Return a value of the newest status; '' if there is none."""
@@ -275,11 +287,14 @@ class RunningNode:
 class NodeProcess:
     """The real node in a process of its own."""
 
-    def __init__(self, log: Path, *ros_arguments: str, quick: bool = True) -> None:
-        """Start it with arguments after --ros-args; its output goes to a file."""
+    def __init__(
+        self, log: Path, *ros_arguments: str, quick: bool = True, script: Path | None = None
+    ) -> None:
+        """Start it with arguments after --ros-args, or a script that does; log to a file."""
         values = QUICK.items() if quick else ()
         given = [word for name, value in values for word in ('-p', f'{name}:={text(value)}')]
-        command = [sys.executable, '-m', 'semantic_fast_sam_ros.ros.process', '--ros-args']
+        program = [str(script)] if script else ['-m', 'semantic_fast_sam_ros.ros.process']
+        command = [sys.executable, *program, '--ros-args']
         self.log = log
         with log.open('w') as output:
             self.process = subprocess.Popen(
