@@ -128,7 +128,9 @@ class TransformersSegmenter:
             return {}
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         tokens = tokenizer(
             ['the task is semantic'],
             padding='max_length',

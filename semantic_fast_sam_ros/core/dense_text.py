@@ -250,16 +250,18 @@ def load_transformers(folder: Path, architecture: str) -> tuple[Any, Any, Any]:
 
     transformers: Any = untyped_transformers
     transformers.utils.logging.disable_progress_bar()
+    # A folder must neither run code of its own nor ask on the terminal whether it may.
+    local: dict[str, Any] = {'local_files_only': True, 'trust_remote_code': False}
     try:
         kind = getattr(transformers, architecture)
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
         if config.model_type != kind.config_class.model_type:
             raise ModelError(
                 f'{folder} holds a {config.model_type} model; the labeller needs {architecture}'
             )
-        model = kind.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = kind.from_pretrained(folder, dtype=torch.float32, **local)
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **local)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
     except ModelError:
         raise
     except Exception as error:

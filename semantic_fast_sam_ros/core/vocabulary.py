@@ -17,6 +17,7 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 
 UNLABELLED = 0
 MAX_CLASSES = 65534  # ids are uint16 on the wire, and vision_msgs reserves 65535
+MAXIMUM_VALUES = 100_000  # of a YAML file, aliases written out
 SOURCES = ('dense', 'clip')
 CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group', 'source')
 
@@ -298,9 +299,24 @@ def read_yaml(path: Path) -> Any:
 def parse_yaml(text: str, source: str) -> Any:
     """Parse YAML text safely, naming its source in the error."""
     try:
-        return yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f'{source} is not valid YAML: {error}') from error
+    if _exceeds(content, MAXIMUM_VALUES):
+        raise ConfigError(f'{source}: more than {MAXIMUM_VALUES} values, aliases written out')
+    return content
+
+
+def _exceeds(content: Any, limit: int) -> bool:
+    """Return whether there are more values than that; a few aliases can stand for billions."""
+    waiting = [content]
+    while waiting and limit >= 0:
+        value, limit = waiting.pop(), limit - 1
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return limit < 0
 
 
 def _key(name: str) -> str:

@@ -194,16 +194,17 @@ class NodeDoctor:
             yield Finding('note', 'last error', values['last_error'])
         yield from judge_transport(values)
         if state == 'active':
-            yield from judge_frames(values, self._received_hz())
+            rates = (self._rate_hz(name) for name in ('frames_received', 'frames_dropped_idle'))
+            yield from judge_frames(values, *rates)
 
-    def _received_hz(self) -> float:
-        """Return the images a second that reached the node between first and last diagnostics."""
+    def _rate_hz(self, count: str) -> float:
+        """Return how fast a count of frames grew between the first and the last diagnostics."""
         (began, first), (ended, last) = self._reports[0], self._reports[-1]
-        counts = [
-            int(next((v.value for v in status.values if v.key == 'frames_received'), 0))
+        before, after = (
+            int(next((v.value for v in status.values if v.key == count), 0))
             for status in (first, last)
-        ]
-        return (counts[1] - counts[0]) / max(ended - began, 1e-3)
+        )
+        return (after - before) / max(ended - began, 1e-3)
 
 
 def examine(name: str) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ def _tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         'dense.model': str(tiny.write_segformer(folder / 'segformer_tiny')),
         'dense.image_size': 32,
         'trust_model_files': True,
+        'rest_without_subscribers': False,
     }
 
 

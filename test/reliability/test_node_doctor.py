@@ -133,3 +133,9 @@ def test_old_labels_of_a_quick_node_are_told_as_a_clock_that_differs() -> None:
 def test_missing_dds_profile_of_the_node_is_told(middleware: str, profile: str, told: int) -> None:
     found = list(judgement.judge_transport({'middleware': middleware, 'dds_profile': profile}))
     assert len(found) == told
+
+
+def test_node_that_rests_is_not_taken_for_a_slow_one() -> None:
+    (finding,) = judgement.judge_frames({'rate_hz': '0'}, 30.0, idle_hz=30.0)
+    assert finding.verdict == 'note'
+    assert 'nobody subscribes to an output' in finding.text
