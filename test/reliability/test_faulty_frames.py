@@ -176,5 +176,6 @@ def test_fifty_failures_in_a_row_end_the_node(  # the last one: the node of this
     rapidly(camera, lambda: labels)  # failures of the test before do not count
     broken = break_stage(monkeypatch, 'masks', ZeroDivisionError('injected'), times=10_000)
     rapidly(camera, lambda: running.node.failed)
-    assert broken.raised == frames.FATAL_FAILURES
+    # One more may wait when the node gives up.
+    assert frames.FATAL_FAILURES <= broken.raised <= frames.FATAL_FAILURES + 1
     assert not running.context.ok()
