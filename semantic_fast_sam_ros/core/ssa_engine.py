@@ -5,6 +5,7 @@ candidates; CLIP leaves the best few; CLIPSeg's pixels vote among those. All mas
 the captions' words, which are text and therefore read on the host.
 """
 
+import functools
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from semantic_fast_sam_ros.core import crops, voting
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.growing_vocabulary import REFUSED, GrowingVocabulary
 from semantic_fast_sam_ros.core.nouns import nouns
+from semantic_fast_sam_ros.core.ssa_ballot import Ballot, count_votes, membership, shortlist
 from semantic_fast_sam_ros.core.ssa_stages import Stages
 from semantic_fast_sam_ros.core.text_classifier import TEMPLATES, extra_negatives, look_vectors
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
@@ -31,20 +33,6 @@ class NameTexts:
 
     clip: Tensor  # (dim,) float32, of unit length
     clipseg: Tensor  # (conditions,)
-
-
-@dataclass(frozen=True)
-class Ballot:
-    """The names left to vote for, best first by CLIP, then by CLIPSeg."""
-
-    index: Tensor  # (N, K) int64 into the names of the image
-    valid: Tensor  # (N, K) bool: a mask may have fewer than K candidates
-    scores: Tensor  # (N, K) float32
-
-    def reordered(self, order: Tensor) -> 'Ballot':
-        """Return the ballot with its columns in another order, (N, K) int64."""
-        columns = (t.gather(1, order) for t in (self.index, self.valid, self.scores))
-        return Ballot(*columns)
 
 
 class SsaEngineLabeller:
@@ -110,7 +98,7 @@ class SsaEngineLabeller:
         if not names:
             return _unlabelled(proposals)
         texts = self._vectors_of(names)
-        allowed = _membership(candidates, names).to(image.device)
+        allowed = membership(candidates, names).to(image.device)
         vectors = self._crop_vectors(image, proposals)
         similar = vectors @ torch.stack([t.clip for t in texts]).T
         ballot = shortlist(similar, allowed, self._config.ssa_engine.proposals)
@@ -123,8 +111,9 @@ class SsaEngineLabeller:
         votes = [p.propose(image, proposals) for p in self._stages.closed_sets]
         captions = self._captions(image, proposals) if len(proposals) else []
         found = zip(*votes, map(nouns, captions), strict=True)
+        canonical = functools.cache(self._canonical)
         return [
-            tuple(dict.fromkeys(self._canonical(n) for n in (*closed, *open_) if n))
+            tuple(dict.fromkeys(canonical(n) for n in (*closed, *open_) if n))
             for *closed, open_ in found
         ]
 
@@ -170,9 +159,10 @@ class SsaEngineLabeller:
 
     def _published(self, ballot: Ballot, names: Sequence[str], vectors: Tensor) -> MaskLabels:
         """Give the names ids, the masks' first ones before the others."""
-        ids = ballot.index.new_full((len(names),), REFUSED)
+        table = [REFUSED] * len(names)
         for i in dict.fromkeys(ballot.index.T[ballot.valid.T].tolist()):
-            ids[i] = self._names.id_of(names[i])
+            table[i] = self._names.id_of(names[i])
+        ids = torch.tensor(table, device=vectors.device)
         usable = ballot.valid & (ids[ballot.index] != REFUSED)
         ballot = ballot.reordered((~usable).to(torch.uint8).sort(dim=1, stable=True).indices)
         usable = ballot.valid & (ids[ballot.index] != REFUSED)
@@ -194,10 +184,11 @@ class SsaEngineLabeller:
 
     def _confident(self, ids: Tensor, scores: Tensor) -> MaskLabels:
         """Leave masks unlabelled whose score is below their class's minimum."""
-        minimum = scores.new_zeros(self.vocabulary.max_id + 1)
+        minimum = [0.0] * (self.vocabulary.max_id + 1)
         for c in self.vocabulary.classes:
             minimum[c.id] = c.minimum_confidence
-        least = minimum[ids[:, 0]].clamp_min(self._config.clip.minimum_confidence)
+        least = scores.new_tensor(minimum)[ids[:, 0]]
+        least = least.clamp_min(self._config.clip.minimum_confidence)
         first = torch.where(scores[:, 0] >= least, ids[:, 0], 0)
         ids = torch.cat([first[:, None], ids[:, 1:]], 1)
         return MaskLabels(ids, scores, torch.ones_like(first, dtype=torch.bool))
@@ -240,44 +231,6 @@ class SsaEngineLabeller:
     def _boxes(image: Tensor, proposals: MaskProposals, scale: float) -> Tensor:
         size = (int(image.shape[1]), int(image.shape[2]))
         return crops.scaled_boxes(proposals.boxes, scale, size)
-
-
-def shortlist(similar: Tensor, allowed: Tensor, count: int) -> Ballot:
-    """Leave each mask its best candidates; of equal ones the earlier name.
-
-    Args:
-        similar: (N, V) float32, how well each name fits the mask's crop.
-        allowed: (N, V) bool, the candidates of each mask.
-        count: how many to leave.
-    """
-    index, scores = voting.rank(similar.masked_fill(~allowed, -torch.inf), count)
-    return Ballot(index, allowed.gather(1, index), scores)
-
-
-def count_votes(logits: Tensor, inside: Tensor, valid: Tensor) -> voting.Votes:
-    """Count what the pixels inside the masks say of K names, as shares.
-
-    Args:
-        logits: (N, K, S, S) float32.
-        inside: (N, S, S) bool; where a mask has no pixel, all of its crop votes.
-        valid: (N, K) bool, the names that may be voted for.
-    """
-    inside = inside | ~inside.flatten(1).any(1)[:, None, None]
-    logits = logits.masked_fill(~valid[:, :, None, None], -torch.inf)
-    numbers = torch.arange(logits.shape[1], device=logits.device)[None, :, None, None]
-    winners = (logits.argmax(1, keepdim=True) == numbers) & inside[:, None]
-    pixels = inside.flatten(1).sum(1)[:, None]
-    shares = logits.softmax(1).nan_to_num(0) * inside[:, None]
-    return voting.Votes(winners.sum((2, 3)) / pixels, shares.sum((2, 3)) / pixels)
-
-
-def _membership(candidates: Sequence[Sequence[str]], names: Sequence[str]) -> Tensor:
-    """Return which of the names are candidates of which mask, (N, V) bool."""
-    column = {name: i for i, name in enumerate(names)}
-    allowed = torch.zeros((len(candidates), len(names)), dtype=torch.bool)
-    for row, found in enumerate(candidates):
-        allowed[row, [column[name] for name in found]] = True
-    return allowed
 
 
 def _unlabelled(proposals: MaskProposals) -> MaskLabels:

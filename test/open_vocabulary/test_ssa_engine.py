@@ -19,7 +19,8 @@ from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.nouns import nouns
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
-from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller, count_votes, shortlist
+from semantic_fast_sam_ros.core.ssa_ballot import count_votes, shortlist
+from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, parse_list
 from semantic_fast_sam_ros.core.weights import Policy
