@@ -6,7 +6,9 @@ import pytest
 
 from semantic_fast_sam_ros.core import vocabulary
 from semantic_fast_sam_ros.core.closed_set import closed_set_vocabulary
+from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.open_vocabulary import required
 from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names, parse_list
 
@@ -141,3 +143,10 @@ def test_generated_colours_stay_with_their_names_and_chosen_ones_stay() -> None:
     assert second.find('dog') == first.find('dog')
     chosen = vocabulary.Vocabulary((vocabulary.SemanticClass(1, 'pole', (9, 8, 7)),))
     assert history.admit(chosen).classes[0].colour == (9, 8, 7)
+
+
+def test_a_group_map_merges_names_that_are_asked_for() -> None:
+    asked = {'vocabulary': 'road, sidewalk, dog', 'groups': '{drivable: [road, sidewalk]}'}
+    found = required(from_values(asked))
+    assert ids(found) == {'drivable': 1, 'dog': 2}
+    assert found.classes[0].appearances == (('road',), ('sidewalk',))
