@@ -3,6 +3,7 @@
 
 const find = (id) => document.getElementById(id);
 const HISTORY = 120; // points of a plot, one a second
+const OPEN_GROUPS = ['masks', 'vote'];
 const plots = {rate: [], latency: [], drops: []};
 let socket = null;
 let shown = null; // header of the picture on the canvas
@@ -207,10 +208,22 @@ function showParameters(list) {
   for (const [place, live] of [['live', true], ['loaded', false]]) {
     for (const parameter of list.filter((p) => p.live === live && p.name !== 'vocabulary')) {
       const input = document.querySelector(`[data-parameter="${parameter.name}"]`);
-      if (!input) find(place).append(editor(parameter));
+      if (!input) group(place, parameter.name).append(editor(parameter));
       else if (input !== document.activeElement) show(input, parameter.value);
     }
   }
+}
+
+// The settings of one part of the node stand together; what most people change is open.
+function group(place, name) {
+  const title = name.includes('.') ? name.split('.')[0] : 'node';
+  const id = `${place} ${title}`;
+  if (!find(id)) {
+    const open = place === 'loaded' || OPEN_GROUPS.includes(title);
+    find(place).append(make('details', {className: 'group', open},
+      make('summary', {textContent: title}), make('div', {id, className: 'grid'})));
+  }
+  return find(id);
 }
 
 function show(input, value) {
