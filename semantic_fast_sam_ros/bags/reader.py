@@ -229,12 +229,19 @@ def _natural(file: Path) -> list[tuple[int, str]]:
 
 
 def is_bag(path: Path) -> bool:
-    """Say whether a path is a folder or file of a rosbag2."""
-    if path.is_file():
-        return _kind(path) in STORAGES
-    return path.is_dir() and (
-        (path / 'metadata.yaml').is_file() or any(_kind(p) in STORAGES for p in path.iterdir())
-    )
+    """Say whether a path is a folder or file of one rosbag2."""
+    if not path.is_dir():
+        return is_bag_file(path)
+    if (path / 'metadata.yaml').is_file():
+        return True
+    files = [file.name.partition(_kind(file))[0] for file in path.iterdir() if is_bag_file(file)]
+    # rosbag2 numbers the files of a split recording: other names are recordings of their own.
+    return len({re.sub(r'_\d+$', '', name) for name in files}) == 1
+
+
+def is_bag_file(path: Path) -> bool:
+    """Say whether a path is a file that rosbag2 stores messages in."""
+    return path.is_file() and _kind(path) in STORAGES
 
 
 def all_topics(topic: Topic) -> bool:

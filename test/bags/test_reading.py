@@ -8,6 +8,7 @@ from semantic_fast_sam_ros.bags.mcap_writer import McapWriter
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.tools.label_bag import find_recordings
 
 from .recordings import (
     PERIOD_NS,
@@ -176,3 +177,20 @@ def test_unclosed_mcap_goes_on_after_its_last_whole_chunk(tmp_path):
         again.write(message, number)
     again.close()
     assert [m.data for m in BagReader(path).messages(all_topics)] == [m.data for m in messages]
+
+
+def test_a_folder_of_files_is_one_split_recording_or_many(tmp_path):
+    folder = tmp_path / 'drives'
+    folder.mkdir()
+    for name in ('drive_0.mcap', 'drive_1.mcap', 'drive_10.mcap.zstd'):
+        (folder / name).touch()
+    assert find_recordings([folder], tmp_path / 'out') == [(folder, tmp_path / 'out')]
+    (folder / 'evening.db3').touch()
+    (folder / 'drive_10.mcap.zstd').unlink()
+    assert find_recordings([folder], tmp_path / 'out') == [
+        (folder / f'{name}', tmp_path / 'out' / name.partition('.')[0])
+        for name in ('drive_0.mcap', 'drive_1.mcap', 'evening.db3')
+    ]
+    (folder / 'drive_0.db3').touch()
+    with pytest.raises(ConfigError, match="two recordings are named 'drive_0'"):
+        find_recordings([folder], tmp_path / 'out')
