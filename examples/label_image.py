@@ -16,6 +16,7 @@ def main(source: str, target: str) -> None:
     image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
     segment = SemanticFastSam.from_profile('embedded')
+    segment.warm_up()  # the first image takes longer: not in the time below
     result = segment(image)
 
     for c in result.vocabulary.classes:

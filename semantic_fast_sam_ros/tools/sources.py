@@ -101,7 +101,11 @@ def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[F
 def _video(name: str) -> Iterator[Frame]:
     capture = cv2.VideoCapture(name)
     if not capture.isOpened():
-        raise ConfigError(f'{name} cannot be opened as a video or camera')
+        hint = ' (is it there, are you in the group video, has nobody else opened it?)'
+        raise ConfigError(
+            f'{name} cannot be opened as a video or camera'
+            + (hint if name.startswith('/dev/') else '')
+        )
     return _video_frames(capture)
 
 

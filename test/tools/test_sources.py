@@ -1,0 +1,72 @@
+"""Where the demo's and the stream's images come from, and what is said of one that is none."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.tools import sources
+
+SIZE = (30, 40)
+
+
+def _picture(value):
+    return np.full((*SIZE, 3), value, np.uint8)
+
+
+def _red(folder, name):
+    cv2.imwrite(str(folder / name), np.full((*SIZE, 3), (0, 0, 200), np.uint8))
+
+
+def test_a_folder_gives_its_images_in_the_order_of_their_names_as_rgb(tmp_path):
+    for name in ('b.png', 'a.png', 'notes.txt'):
+        _red(tmp_path, name) if name.endswith('png') else (tmp_path / name).touch()
+    frames = list(sources.open_source(str(tmp_path)))
+    assert [frame.image.shape for frame in frames] == [(*SIZE, 3)] * 2
+    assert frames[0].image[0, 0].tolist() == [200, 0, 0]
+
+
+def test_a_video_gives_its_frames(tmp_path):
+    file = str(tmp_path / 'drive.avi')
+    writer = cv2.VideoWriter(file, cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE[::-1])
+    if not writer.isOpened():
+        pytest.skip('this OpenCV writes no MJPG video')
+    for value in (10, 90, 170):
+        writer.write(_picture(value))
+    writer.release()
+    means = [frame.image.mean() for frame in sources.open_source(file)]
+    assert means == pytest.approx([10, 90, 170], abs=4)
+
+
+def test_the_virtual_camera_moves():
+    first, second = itertools.islice(sources.open_source(''), 2)
+    assert first.image.shape == (480, 640, 3)
+    assert (first.image != second.image).any()
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('nowhere.mp4', 'no image source .*nowhere.mp4: give a folder, video, webcam or rosbag'),
+        ('empty', 'holds no images'),
+        ('text.mp4', 'cannot be opened as a video'),
+    ],
+)
+def test_what_is_no_source_is_told(tmp_path, name, message):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'text.mp4').write_text('no video')
+    with pytest.raises(ConfigError, match=message):
+        next(sources.open_source(str(tmp_path / name)))
+
+
+def test_an_absent_webcam_is_told_with_what_to_look_at():
+    with pytest.raises(ConfigError, match=r'/dev/video99 cannot be opened.*group video'):
+        sources.open_source('/dev/video99')
+
+
+def test_a_damaged_image_is_told(tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'\x89PNG')
+    with pytest.raises(FrameError, match=r'broken\.png is not a readable image'):
+        next(sources.open_source(str(tmp_path)))
