@@ -44,6 +44,7 @@ class Viewer:
         self._status: dict[str, Any] = {'type': 'status'}
         self._parameters: list[dict[str, Any]] = []
         self._sessions: set[Session] = set()
+        self._refreshing: asyncio.Future[None] | None = None
         self._watcher = Watcher(
             node,
             self._from_ros(self._take_frame),
@@ -84,7 +85,7 @@ class Viewer:
         session.tell(self._status)
         session.tell({'type': 'parameters', 'list': self._parameters})
         session.offer()
-        self._later(self.refresh())
+        self._refresh_soon()
 
     def leave(self, session: Session) -> None:
         """Remove a browser; with the last one the watching ends."""
@@ -158,8 +159,11 @@ class Viewer:
         if news.get('present') is False:
             self._status.update(state='', values={}, message='', level=0)
         self._tell(self._status)
-        if news.get('present', False) and not before.get('present', False):
-            self._later(self.refresh())
+        came = news.get('present', False) and not before.get('present', False)
+        moved = self._status.get('state') != before.get('state')
+        # A node that loads its models answers nothing: it is asked until it does.
+        if came or moved or not self._parameters:
+            self._refresh_soon()
 
     def _recolour(self) -> None:
         values = {p['name']: p['value'] for p in self._parameters}
@@ -173,8 +177,9 @@ class Viewer:
         for session in self._sessions:
             session.tell(message)
 
-    def _later(self, work: Any) -> None:
-        self._refreshing = asyncio.ensure_future(work)
+    def _refresh_soon(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.ensure_future(self.refresh())
 
 
 class PageFile(tornado.web.RequestHandler):
