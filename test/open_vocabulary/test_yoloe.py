@@ -12,7 +12,9 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.config import Config, from_values
 from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.letterbox import Letterbox
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary, parse_list
 from semantic_fast_sam_ros.core.weights import Policy
@@ -215,6 +217,18 @@ def test_any_number_of_names(one: Config, names: str) -> None:
     with torch.inference_mode():
         labels = labeller(one, parse_list(names)).label(picture(), boxes((0, 0, 80, 64)))
     assert labels.class_ids.shape == (1, min(3, len(parse_list(names))))
+
+
+def test_pipeline_takes_masks_from_it_or_from_fastsam(one: Config, tmp_path: Path) -> None:
+    photo = np.ascontiguousarray(picture().permute(1, 2, 0).numpy())
+    fastsam = write_fastsam(tmp_path / 'fastsam.pt')
+    for masks, kind in ((one.yoloe.model, YoloeGenerator), (str(fastsam), FastSamGenerator)):
+        changed = {'masks__model': masks, 'vocabulary': 'road, car, dog', 'device': 'cpu'}
+        config = settings(Path(one.yoloe.model), Path(one.yoloe.text_model), **changed)
+        pipeline = SemanticFastSam(config)
+        assert type(pipeline._generator) is kind
+        result = pipeline(photo)
+        assert result.label_map.any() and len(result.mask_ids)
 
 
 def test_other_files_are_refused_with_the_reason(one: Config, tmp_path: Path) -> None:
