@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, LABEL_INFO, NODE
+from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, NODE
 from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
@@ -23,6 +23,10 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 QUEUE_MESSAGES = 200
 CLOSE_S = 30.0
 SHIPPED_QOS = 'rosbag2/qos_overrides.yaml'
+CAMERA_INFO, POINTS = 'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/PointCloud2'
+# What label_bag writes, and what only the node has.
+TOPICS = OUTPUT_TYPES | {'camera_info': CAMERA_INFO, 'points': POINTS}
+DEFAULT = (*DEFAULT_OUTPUTS, 'packed_instances', 'camera_info')
 POLICIES = {
     'reliability': ('reliable', 'best_effort'),
     'durability': ('volatile', 'transient_local'),
@@ -34,8 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument('output', type=Path, help='folder to create')
     parser.add_argument('--node', default=NODE, help=f'node to record (default: {NODE})')
-    outputs = ','.join((*DEFAULT_OUTPUTS, 'packed_instances'))
-    parser.add_argument('--outputs', default=outputs, help=f'by comma (default: {outputs})')
+    parser.add_argument(
+        '--outputs',
+        default=','.join(DEFAULT),
+        help=f'by comma, of: {", ".join(TOPICS)} (default: {",".join(DEFAULT)})',
+    )
     parser.add_argument(
         '--qos',
         type=Path,
@@ -70,9 +77,9 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
     if arguments.output.exists():
         raise ConfigError(f'{arguments.output} exists: choose another output')
     names = [LABEL_INFO, *(n.strip() for n in arguments.outputs.split(',') if n.strip())]
-    unknown = [name for name in names if name not in OUTPUT_TYPES]
+    unknown = [name for name in names if name not in TOPICS]
     if unknown:
-        raise ConfigError(f'unknown output {unknown[0]!r} (known: {", ".join(CHOICES)})')
+        raise ConfigError(f'unknown output {unknown[0]!r} (known: {", ".join(TOPICS)})')
     return names
 
 
@@ -151,14 +158,14 @@ class Recorder:
         profile.reliability = ReliabilityPolicy[wanted['reliability'].upper()]
         profile.durability = DurabilityPolicy[wanted['durability'].upper()]
         qos = qos_text(wanted['reliability'], wanted['durability'], wanted['depth'])
-        recorded: Topic = topic_of(topic, OUTPUT_TYPES[name], qos)
+        recorded: Topic = topic_of(topic, TOPICS[name], qos)
 
         def receive(data: bytes) -> None:
             self._taken += 1
             with contextlib.suppress(queue.Full):  # the writer has ended: its error is on the way
                 self.received.put(Message(recorded, time.time_ns(), data), timeout=1.0)
 
-        package, _, kind = OUTPUT_TYPES[name].split('/')
+        package, _, kind = TOPICS[name].split('/')
         message_type = getattr(importlib.import_module(f'{package}.msg'), kind)
         self.node.create_subscription(message_type, topic, receive, profile, raw=True)
 
