@@ -22,7 +22,11 @@ LAST_LAYERS = ('inflation_layer',)  # what spreads the costs of all layers befor
 ARGUMENTS = {
     'profile': ('embedded', 'profile of the node'),
     'image_topic': ('image', 'colour camera'),
-    'cloud_size': ('640x480', 'WIDTHxHEIGHT of the organised cloud: the labels get its size'),
+    'depth_topic': ('depth/image', 'registered depth camera, for cloud_size camera_info'),
+    'cloud_size': (
+        '640x480',
+        'WIDTHxHEIGHT of the organised cloud, which the labels get; camera_info: as depth_topic',
+    ),
     'layer_params': (
         str(resource_folder('config') / 'nav2' / 'semantic_layer.yaml'),
         "the layer's parameters, as `export-nav2` writes them",
@@ -50,7 +54,8 @@ def actions(context: LaunchContext) -> list[Action]:
     settings = {'output': {'size': given['cloud_size']}}
     settings['use_sim_time'] = given['use_sim_time'].lower() == 'true'
     sized.write_text(yaml.safe_dump({'/**': {'ros__parameters': settings}}))
-    node = {key: given[key] for key in ('profile', 'image_topic')} | {'params_file': str(sized)}
+    node = {key: given[key] for key in ('profile', 'image_topic', 'depth_topic')}
+    node['params_file'] = str(sized)
     started = [_include(resource_folder('launch') / 'semantic_fast_sam.launch.py', node)]
     if given['nav2_params']:
         from ament_index_python.packages import get_package_share_directory

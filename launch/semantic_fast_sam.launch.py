@@ -17,10 +17,11 @@ PACKAGE = 'semantic_fast_sam_ros'
 NODE = 'semantic_fast_sam'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
-SHOWN = ('overlay', 'label_image', 'confidence')  # by RViz, beside the camera
+SHOWN = ('overlay', 'label_image', 'confidence', 'points')  # by RViz, beside the camera
 ARGUMENTS = {
     'profile': ('embedded', f'models and settings, one of: {", ".join(profiles())}; or a file'),
     'image_topic': ('image', 'camera topic (for input.transport compressed: without /compressed)'),
+    'depth_topic': ('depth/image', 'registered depth: for ~/points, output.size camera_info'),
     'params_file': ('', 'ROS parameter file laid over the profile'),
     'vocabulary': ('', "names to publish instead of the profile's: a file or `road, car | van`"),
     'device': ('', "cpu, cuda:0, ... instead of the profile's"),
@@ -42,7 +43,7 @@ def nodes(context: LaunchContext) -> list[Action]:
         executable='semantic_fast_sam_node',
         namespace=given['namespace'],
         parameters=parameters(given),
-        remappings=[('image', given['image_topic'])],
+        remappings=[('image', given['image_topic']), ('depth/image', given['depth_topic'])],
         arguments=['--ros-args', '--log-level', given['log_level']],
         respawn=truth('respawn', given['respawn']),
         respawn_delay=2.0,

@@ -14,7 +14,8 @@ DISPLAYS = {
 }
 TOOLS = {'rviz_default_plugins/MoveCamera'}
 # RViz's Image display throws at 32SC1.
-IMAGES = {'overlay', 'label_image', 'confidence', 'instances'}
+IMAGES = {'overlay', 'label_image', 'label_colour', 'confidence', 'instances'}
+CLOUDS = {'points'}
 POLICIES = {
     'Reliability Policy': {'Reliable', 'Best Effort', 'System Default'},
     'Durability Policy': {'Volatile', 'Transient Local', 'System Default'},
@@ -38,12 +39,12 @@ def test_displays_and_tools_are_those_of_rviz():
     assert {tool['Class'] for tool in manager['Tools']} <= TOOLS
 
 
-def test_topics_of_the_node_are_images_that_rviz_can_show():
+def test_topics_of_the_node_are_of_the_kind_that_the_display_shows():
+    kinds = {'sensor_msgs/Image': IMAGES, 'sensor_msgs/PointCloud2': CLOUDS}
     for display in _manager()['Displays']:
         topic = display['Topic']['Value']
         if topic.startswith(NODE):
-            assert DISPLAYS[display['Class']] == 'sensor_msgs/Image'
-            assert topic.removeprefix(NODE) in IMAGES
+            assert topic.removeprefix(NODE) in kinds[DISPLAYS[display['Class']]]
 
 
 def test_policies_are_words_that_rviz_knows_and_suit_the_node():

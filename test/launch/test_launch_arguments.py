@@ -19,7 +19,7 @@ from launched import launch_file
 FILE = Path(launch_file('semantic_fast_sam.launch.py'))
 ARGUMENTS = {
     *('profile', 'image_topic', 'params_file', 'vocabulary', 'device', 'namespace'),
-    *('autostart', 'respawn', 'rviz', 'log_level'),
+    *('autostart', 'respawn', 'rviz', 'log_level', 'depth_topic'),
 }
 
 
@@ -81,9 +81,14 @@ def test_defaults_start_the_embedded_profile(module: ModuleType) -> None:
 
 def test_topic_namespace_and_log_level_reach_the_command_line(module: ModuleType) -> None:
     command = command_line(
-        module, image_topic='/cam/image_raw', namespace='robot', log_level='debug'
+        module,
+        image_topic='/cam/image_raw',
+        depth_topic='/cam/depth/image_rect',
+        namespace='robot',
+        log_level='debug',
     )
     assert 'image:=/cam/image_raw' in command
+    assert 'depth/image:=/cam/depth/image_rect' in command
     assert '__ns:=/robot' in command
     assert command[command.index('--log-level') + 1] == 'debug'
 

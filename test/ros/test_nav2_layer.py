@@ -119,10 +119,14 @@ def _result(vocabulary=CAMVID, scale: int = 2) -> SegmentationResult:
     )
 
 
-def _publish(outputs: Outputs, number: int, result: SegmentationResult) -> None:
-    size = f'{CLOUD_WIDTH}x{CLOUD_HEIGHT}'
+def _publish(
+    outputs: Outputs, number: int, result: SegmentationResult, told: bool = False
+) -> None:
+    """Publish at the size of the cloud, given by the setting or told by a CameraInfo."""
     image = np.zeros((*result.label_map.shape, 3), np.uint8)
-    outputs.publish(image, result, OutputSettings(size=size), header(number))
+    setting = 'camera_info' if told else f'{CLOUD_WIDTH}x{CLOUD_HEIGHT}'
+    size = (CLOUD_HEIGHT, CLOUD_WIDTH) if told else None
+    outputs.publish(image, result, OutputSettings(size=setting), header(number), size)
 
 
 def _wait_connected(outputs: Outputs, layer: Layer) -> None:
@@ -133,28 +137,47 @@ def _wait_connected(outputs: Outputs, layer: Layer) -> None:
     until(lambda: all(p.get_subscription_count() for p in images), 'the layer is connected')
 
 
-def _wait_frame(outputs: Outputs, layer: Layer, result: SegmentationResult) -> None:
+def _wait_frame(
+    outputs: Outputs, layer: Layer, result: SegmentationResult, told: bool = False
+) -> None:
     """Publish until a mask and its confidence came; best effort may lose the first."""
     numbers = iter(range(1, 1000))
 
     def came() -> bool:
-        _publish(outputs, next(numbers), result)
+        _publish(outputs, next(numbers), result, told)
         stamps = {m.header.stamp.nanosec for m in layer.masks}
         return bool(stamps & {c.header.stamp.nanosec for c in layer.confidences})
 
     until(came, 'mask and confidence of one frame')
 
 
-def test_the_layer_takes_costs_and_confidence_from_the_bytes(peer, outputs):
+@pytest.mark.parametrize('scale', [1, 2, 5])
+@pytest.mark.parametrize('told', [False, True], ids=['WIDTHxHEIGHT', 'camera_info'])
+def test_the_layer_takes_costs_and_confidence_from_the_bytes(peer, outputs, scale, told):
     layer = Layer(peer)
     _wait_connected(outputs, layer)
-    _wait_frame(outputs, layer, _result())
+    _wait_frame(outputs, layer, _result(scale=scale), told)
     until(lambda: layer.infos, 'label info')
     seen = layer.observations()
     assert len(seen) == CLOUD_HEIGHT * CLOUD_WIDTH - 4, 'unlabelled pixels are not observed'
     assert {(cost, conf) for _, u, cost, conf in seen if u == 5} == {(254, 200)}
     assert {(cost, conf) for _, u, cost, conf in seen if u < 5} == {(0, 200)}
     assert not any(v < 2 and u < 2 for v, u, _, _ in seen)
+
+
+def test_mask_and_confidence_carry_the_stamp_of_the_image(peer, outputs):
+    """The layer pairs them with a cloud at most 100 ms apart, by the camera's clock."""
+    layer = Layer(peer)
+    _wait_connected(outputs, layer)
+    sent = header(7)
+    image = np.zeros((8, 12, 3), np.uint8)
+
+    def came() -> bool:
+        outputs.publish(image, _result(), OutputSettings(), sent)
+        return bool(layer.masks and layer.confidences)
+
+    until(came, 'mask and confidence')
+    assert all(m.header == sent for m in (*layer.masks, *layer.confidences))
 
 
 def test_unlabelled_pixels_have_no_confidence(peer, outputs):

@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from semantic_fast_sam_ros.core.config import OutputSettings
-from semantic_fast_sam_ros.core.contents import pack_instances
+from semantic_fast_sam_ros.core.contents import frame_contents, pack_instances
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import from_names
 from semantic_fast_sam_ros.ros.outputs import Outputs
@@ -53,6 +53,23 @@ def test_the_topic_is_there_only_if_asked_for(peer, wanted):
     finally:
         outputs.destroy()
         node.destroy_node()
+
+
+def test_hydra_unpacks_instance_and_class_of_every_pixel():
+    """Hydra takes a pixel apart as `value >> 16` and `value & 0xFFFF`; size as the depth image."""
+    result = _result([[0, 1, 1], [3, 32767, 0]])
+    (found,) = frame_contents(
+        np.zeros((2, 3, 3), np.uint8),
+        result,
+        OutputSettings(packed_instances=True),
+        {'packed_instances'},
+        size=(4, 6),
+    )
+    packed = found[1].pixels
+    assert packed.shape == (4, 6) and packed.dtype == np.int32 and (packed >= 0).all()
+    assert set(np.unique(packed >> 16)) == {0, 1, 3, 32767}
+    twice = result.label_map.repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(packed & 0xFFFF, twice)
 
 
 def test_it_is_published_as_32sc1_with_tight_rows(peer):
