@@ -146,6 +146,7 @@ def test_rviz_follows_the_namespace_and_camera(
         '/semantic_fast_sam/overlay': '/robot/semantic_fast_sam/overlay',
         '/semantic_fast_sam/label_image': '/robot/semantic_fast_sam/label_image',
         '/semantic_fast_sam/confidence': '/robot/semantic_fast_sam/confidence',
+        '/semantic_fast_sam/points': '/robot/semantic_fast_sam/points',
         '/image': '/robot/camera/image',
     }
     layout = Path(made['arguments'][1])
