@@ -316,6 +316,13 @@ class InputSettings:
         'frames',
         choices=('best_effort', 'reliable'),
     )
+    depth: int = setting(
+        4,
+        'images kept by the middleware while Python is busy; of those the newest wins all the '
+        'same. 1 loses some of a large or fast camera before they are counted',
+        minimum=1,
+        maximum=100,
+    )
     timeout_s: float = setting(
         3.0, 'no image for so long is logged and shown in diagnostics', minimum=0.1, maximum=3600.0
     )

@@ -68,7 +68,7 @@ class Camera:
             CompressedImage if self._settings.transport == 'compressed' else Image,
             self.topic,
             self._take,
-            qos.input_qos(self._settings.reliability),
+            qos.input_qos(self._settings.reliability, self._settings.depth),
             # Publishers that cannot be heard are reported by ros/connections.py.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )

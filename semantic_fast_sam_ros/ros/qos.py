@@ -8,9 +8,9 @@ RELIABILITY = {
 }
 
 
-def input_qos(reliability: str) -> QoSProfile:
-    """Return keep last 1: the worker only ever wants the newest image."""
-    return _keep_last(1, reliability)
+def input_qos(reliability: str, depth: int = 1) -> QoSProfile:
+    """Return keep last: the worker only ever wants the newest image."""
+    return _keep_last(depth, reliability)
 
 
 def side_qos() -> QoSProfile:

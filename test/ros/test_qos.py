@@ -10,10 +10,11 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.ros import qos
 
 
-def test_input_is_best_effort_keep_last_1_by_default() -> None:
-    profile = qos.input_qos(Config().input.reliability)
+def test_input_is_best_effort_and_keeps_few_by_default() -> None:
+    settings = Config().input
+    profile = qos.input_qos(settings.reliability, settings.depth)
     assert profile.reliability == ReliabilityPolicy.BEST_EFFORT
-    assert (profile.history, profile.depth) == (HistoryPolicy.KEEP_LAST, 1)
+    assert (profile.history, profile.depth) == (HistoryPolicy.KEEP_LAST, 4)
     assert profile.durability == DurabilityPolicy.VOLATILE
 
 
