@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.vocabulary import read_yaml, suggestion
 
 Value: TypeAlias = bool | int | float | str
+MAXIMUM_PIXELS = 7680 * 4320  # 8K
 CAMERA_INFO = 'camera_info'  # as output.size: the size that a CameraInfo tells
 
 
@@ -327,7 +328,7 @@ class InputSettings:
         3.0, 'no image for so long is logged and shown in diagnostics', minimum=0.1, maximum=3600.0
     )
     maximum_pixels: int = setting(
-        33_177_600, 'larger images are refused (default: 8K)', minimum=1, maximum=2**31 - 1
+        MAXIMUM_PIXELS, 'larger images are refused (default: 8K)', minimum=1, maximum=2**31 - 1
     )
 
 
@@ -540,6 +541,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
         and height.isdecimal()
         and 0 < int(width) <= 16384
         and 0 < int(height) <= 16384
+        and int(width) * int(height) <= MAXIMUM_PIXELS
     ):
         raise ConfigError(
             'output.size must be `input` or WIDTHxHEIGHT such as 640x480, or `camera_info`, '

@@ -136,7 +136,7 @@ def compressed_to_rgb(message: CompressedMessage, maximum_pixels: int) -> Rgb:
         with PIL.Image.open(io.BytesIO(data.tobytes()), formats=list(END_MARKS)) as header:
             width, height = header.size
             _check_size(width, height, maximum_pixels)
-            _check_whole(str(header.format), data)
+            _check_whole('PNG' if header.format == 'PNG' else 'JPEG', data)  # MPO is JPEGs
     except FrameError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds

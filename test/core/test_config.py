@@ -23,6 +23,7 @@ def test_values_survive_flattening_and_building() -> None:
         ({'vote.mode': 'loud'}, 'vote.mode must be one of'),
         ({'output.size': '640'}, 'WIDTHxHEIGHT'),
         ({'output.size': '0x480'}, 'WIDTHxHEIGHT'),
+        ({'output.size': '16384x16384'}, 'WIDTHxHEIGHT'),
         ({'device': None}, 'device must be a str'),
     ],
 )

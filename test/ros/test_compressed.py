@@ -49,6 +49,13 @@ def test_jpeg_is_decoded_in_rgb_order(form: str) -> None:
     assert np.abs(rgb.astype(int) - scene()).max() < 25
 
 
+def test_of_a_jpeg_with_several_pictures_the_first_is_taken() -> None:
+    second = [PIL.Image.fromarray(255 - scene())]  # as stereo cameras send them
+    data = encoded('MPO', quality=95, subsampling=0, save_all=True, append_images=second)
+    rgb = compressed_to_rgb(message(data), LIMIT)
+    assert np.abs(rgb.astype(int) - scene()).max() < 25
+
+
 def test_png_is_decoded_exactly() -> None:
     np.testing.assert_array_equal(compressed_to_rgb(message(encoded('PNG')), LIMIT), scene())
 
