@@ -12,6 +12,7 @@ import setuptools
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'semantic_fast_sam_ros'
+OPTIONAL = {'foxglove_msgs'}  # outlines for Foxglove are offered where it is installed
 
 
 @pytest.fixture(name='arguments', scope='module')
@@ -56,7 +57,7 @@ def test_every_imported_ros_package_is_a_dependency():
     imported = {name for source in sources for name in _imports(source)}
     needed = {name for name in imported if name in ros or name.endswith(('_msgs', '_interfaces'))}
     assert needed, 'no ROS import was found at all'
-    assert needed <= depends
+    assert needed - OPTIONAL <= depends
 
 
 def test_interface_definitions_are_hidden_from_ros_tools():
