@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.outlines import Outline, Outlines
@@ -36,11 +37,13 @@ def image_annotations(outlines: Outlines, header: Header) -> Any:
 
 
 def _name(mask: Outline, colour: Any, header: Header) -> Any:
-    """Return the name, over the top of the largest part, but inside the image."""
-    largest = max(mask.polygons, key=len)
-    x, y = largest[largest[:, 1].argmin()].tolist()
+    """Return the name, in the middle of the box of the largest part."""
+    boxes = [(polygon.min(0), polygon.max(0)) for polygon in mask.polygons]
+    low, high = max(boxes, key=lambda box: np.prod(box[1] - box[0]))
+    x, y = ((low + high) / 2).tolist()
     text = TextAnnotation(timestamp=header.stamp, text=mask.name, font_size=FONT_PX)
-    text.position = Point2(x=x, y=max(y, FONT_PX))
+    half_width, half_height = FONT_PX * len(mask.name) / 4, FONT_PX / 2
+    text.position = Point2(x=max(0.0, x - half_width), y=max(FONT_PX, y + half_height))
     text.text_color, text.background_color = _colour(255, 255, 255), colour
     return text
 

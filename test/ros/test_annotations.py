@@ -58,4 +58,5 @@ def test_masks_are_published_as_closed_lines_with_names(peer):
     assert (shade, colour.a) == (NAMES.find('car').colour, 1.0)
     (name,) = message.texts
     assert (name.text, name.timestamp.nanosec) == ('car', 7)
-    assert 0 <= name.position.x < 20 and name.font_size <= name.position.y
+    middle = (10 - name.font_size * len('car') / 4, 7 + name.font_size / 2)
+    assert (name.position.x, name.position.y) == (max(0, middle[0]), max(14, middle[1]))
