@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def report(rows: Sequence[Entry], peers: Sequence[Entry], notes: Sequence[str] =
         'machine': machine.machine(),
         'commit': machine.commit(),
         'versions': machine.versions(),
+        'load_average': round(os.getloadavg()[0], 1),  # what else ran shows here
         'notes': list(notes),
         'rows': list(rows),
         'peers': list(peers),
