@@ -90,3 +90,9 @@ def test_files_start_with_a_docstring_and_functions_are_short(folder):
             if isinstance(node, ast.FunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert length <= 50, f'{source.relative_to(ROOT)}: {node.name} has {length} lines'
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """Without packages, pytest can import a name only once."""
+    names = [path.name for path in (ROOT / 'test').rglob('test_*.py')]
+    assert sorted(set(names)) == sorted(names)
