@@ -10,6 +10,8 @@ from semantic_fast_sam_ros.core import voting
 from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.masks import topmost
+from semantic_fast_sam_ros.core.prototypes import coarse_size, nearest
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.vocabulary import (
     Vocabulary,
@@ -62,29 +64,33 @@ class ClosedSetLabeller:
 
     def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
         """Let a dense map name the masks and the pixels."""
-        size = tuple(proposals.masks.shape[1:])
-        probabilities = self._published(dense, (size[0], size[1]))
-        best, labels = probabilities.max(0)
-        grid = tuple(labels.shape)
-        masks = proposals.masks if grid == size else _resize(proposals.masks, grid)
-        votes = voting.collect(masks, probabilities, labels)
-        ids, minimum = self._ids.to(labels.device), self._minimum.to(labels.device)
+        grid = self._grid(dense, proposals.size)
+        masks = proposals.masks_at(grid)
+        probabilities = self._published(dense, grid)
+        votes = voting.collect(masks, probabilities, probabilities.max(0).indices)
+        device = probabilities.device
+        ids, minimum = self._ids.to(device), self._minimum.to(device)
         shares = votes.hard if self.settings.mode == 'hard' else votes.soft
         classes, scores = voting.rank(shares, self.settings.hypotheses)
         paints = self._painting(votes, classes)
         if self.settings.mode == 'fusion':
-            best, labels = self._fused(masks, probabilities, votes, proposals.scores).max(0)
-        labels = labels * (best >= minimum[labels])
+            probabilities = self._fused(masks, probabilities, votes, proposals.scores)
         classes[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
         pixels = None
         if self.settings.keep_dense:
-            pixels = PixelLabels(_resize(ids[labels], size), _resize(best, size))
+            pixels = _pixels(probabilities, ids, minimum, proposals.size)
         elif self.settings.mode == 'fusion':
-            covered = masks.any(0)
-            pixels = PixelLabels(
-                _resize(ids[labels] * covered, size), _resize(best * covered, size)
-            )
+            pixels = _pixels(probabilities, ids, minimum, proposals.size)
+            covered = topmost(proposals.shapes) > 0
+            pixels = PixelLabels(pixels.class_ids * covered, pixels.confidence * covered)
         return MaskLabels(ids[classes], scores, paints, pixels)
+
+    def _grid(self, dense: DenseMap, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the grid of points that vote: the dense map's own, where it is coarser."""
+        own = (int(dense.scores.shape[1]), int(dense.scores.shape[2]))
+        if not self.settings.every_pixel and own[0] * own[1] < size[0] * size[1]:
+            size = own
+        return _bounded(dense.scores.shape[0], size)
 
     def _painting(self, votes: voting.Votes, classes: Tensor) -> Tensor:
         """Return which masks paint their class over the pixels, (N,): with fusion, none."""
@@ -106,10 +112,6 @@ class ClosedSetLabeller:
 
     def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
         """Return published classes' probabilities, (1 + classes, h, w), row 0 = unlabelled."""
-        values = dense.scores.shape[0] * size[0] * size[1]
-        if values > MAX_PROBABILITY_VALUES:
-            gain = (MAX_PROBABILITY_VALUES / values) ** 0.5
-            size = (max(1, int(size[0] * gain)), max(1, int(size[1] * gain)))
         probabilities = dense.probabilities(size)
         merged = probabilities.new_zeros((len(self._ids), *probabilities.shape[1:]))
         return merged.index_add_(0, self._rows.to(probabilities.device), probabilities)
@@ -139,10 +141,34 @@ def closed_set_vocabulary(
     return apply_groups(own, groups)
 
 
-def _resize(values: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Resize (..., H, W) to the nearest value; as it is where the size fits already."""
-    if tuple(values.shape[-2:]) == tuple(size):
-        return values
-    as_float = values[None] if values.ndim == 3 else values[None, None]
-    resized = functional.interpolate(as_float.to(torch.float32), tuple(size), mode='nearest-exact')
-    return resized.reshape(*values.shape[:-2], *size).to(values.dtype)
+def _pixels(
+    probabilities: Tensor, ids: Tensor, minimum: Tensor, size: tuple[int, int]
+) -> PixelLabels:
+    """Label every pixel of an image by probabilities on a grid, (C, h, w), of ids (C,).
+
+    Pixels below the minimum confidence (C,) of their class stay unlabelled.
+
+    Logarithms are interpolated, as transformers' own post-processing interpolates logits.
+    """
+    between = _bounded(len(ids), size)
+    if tuple(probabilities.shape[1:]) == between:
+        confidence, rows = probabilities.max(0)
+    else:
+        logits = probabilities.clamp_min(voting.TINY).log_()
+        scaled = functional.interpolate(logits[None], between, mode='bilinear')[0]
+        confidence, rows = voting.best_of(scaled.softmax(0))
+    rows = rows * (confidence >= minimum[rows])
+    return PixelLabels(_resize(ids[rows], size), _resize(confidence, size))
+
+
+def _bounded(classes: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size with its shape at which so many classes' probabilities fit in memory."""
+    values = classes * size[0] * size[1]
+    if values <= MAX_PROBABILITY_VALUES:
+        return size
+    return coarse_size(size, int(max(size) * (MAX_PROBABILITY_VALUES / values) ** 0.5))
+
+
+def _resize(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (H, W) to the nearest value; as it is where the size fits already."""
+    return values if tuple(values.shape) == size else nearest(values[None], size)[0]

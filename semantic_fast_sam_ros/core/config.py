@@ -82,7 +82,7 @@ class MaskSettings:
     )
     retina_masks: bool = setting(
         True,
-        "cut masks out at image size (finer edges) instead of at the network's quarter size",
+        "cut masks out at image size (finer edges) instead of at half the network's size",
         live=True,
     )
 
@@ -138,6 +138,11 @@ class VoteSettings:
         'fusion: least share that a vote gives a class; larger spares thin things in a mask',
         minimum=1e-6,
         maximum=1.0,
+        live=True,
+    )
+    every_pixel: bool = setting(
+        False,
+        "count and weigh votes at every pixel instead of on the dense model's own, coarser grid",
         live=True,
     )
     minimum_purity: float = setting(
@@ -475,6 +480,12 @@ class Config:
     )
     rest_without_subscribers: bool = setting(
         True, 'compute nothing while nobody subscribes to an output', live=True
+    )
+    backend: str = setting(
+        'auto',
+        'what runs mask and dense network; auto: OpenVINO on a CPU where it is installed, else '
+        'torch. tensorrt: through ONNX Runtime',
+        choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'),
     )
     threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)
     offline: bool = setting(False, 'never download; models must be in models/ or the cache')

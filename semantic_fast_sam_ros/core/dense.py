@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.config import DenseSettings
+from semantic_fast_sam_ros.core.engines import Network, load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
@@ -19,6 +20,7 @@ from semantic_fast_sam_ros.core.weights import Policy
 SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this, or to its patches
 MAXIMUM_SIDE = 4096  # of what a network is given, however long and thin the image
 ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own default
+BY_QUERIES = ('maskformer', 'mask2former', 'oneformer')  # whose classes and masks come apart
 SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
 MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
 NO_EVIDENCE = 1e-6  # score of every class where no query claims the pixel
@@ -66,7 +68,12 @@ class TransformersSegmenter:
     """Any Hugging Face semantic or universal segmentation checkpoint."""
 
     def __init__(
-        self, folder: Path, settings: DenseSettings, device: torch.device, dtype: torch.dtype
+        self,
+        folder: Path,
+        settings: DenseSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+        backend: str = 'torch',
     ) -> None:
         """Load a folder; raises ModelError if it holds no segmentation model."""
         self._size = settings.image_size
@@ -77,15 +84,24 @@ class TransformersSegmenter:
         names = self._model.config.id2label
         self.class_names = tuple(str(names[i]) for i in sorted(names))
         self._task_inputs = self._tokenise_task(folder)
+        self._statistics = _statistics(self._processor)
+        self._network: Network | None = None
+        if self._model.config.model_type not in BY_QUERIES:
+            self._network = load_network(_Logits(self._model), folder, backend, device, dtype)
+        elif backend not in ('auto', 'torch'):
+            raise ModelError(
+                f'{folder.name} is a {self._model.config.model_type}: it runs on torch only, '
+                f'not on {backend}'
+            )
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
         with stage('preprocess'):
             pixels = self._preprocess(image)
         with stage('dense_network'):
+            if self._network is not None:
+                return DenseMap(self._network(pixels)[0][0], are_logits=True)
             output = self._model(pixel_values=pixels, **self._task_inputs)
-        if 'logits' in output:
-            return DenseMap(output['logits'][0], are_logits=True)
         # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
         # the last class is 'no object'.
         masks = output['masks_queries_logits'].float()
@@ -99,17 +115,26 @@ class TransformersSegmenter:
         """Resize and normalise as the checkpoint's processor says, on the image's device."""
         options: dict[str, Any] = {}
         if self._size:
-            size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))
-            scaled = functional.interpolate(
-                image[None].float(), size, mode='bilinear', antialias=True
-            )
-            image = scaled[0].round().to(torch.uint8)
+            image = self._scaled(image)
             options['do_resize'] = False
-        if hasattr(self._processor, 'do_center_crop'):
-            options['do_center_crop'] = False  # the scores would lie over the centre only
-        prepared = self._processor(images=image, return_tensors='pt', **options)
-        pixels: Tensor = prepared['pixel_values']
+        if self._statistics is not None and self._size:
+            scale, offset = (t.to(image.device) for t in self._statistics)
+            pixels = image[None].float().mul_(scale).sub_(offset)
+        else:
+            if hasattr(self._processor, 'do_center_crop'):
+                options['do_center_crop'] = False  # the scores would lie over the centre only
+            prepared = self._processor(images=image, return_tensors='pt', **options)
+            pixels = prepared['pixel_values']
         return pixels.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _scaled(self, image: Tensor) -> Tensor:
+        size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))
+        if tuple(image.shape[1:]) == size:
+            return image
+        # Bytes are resized twice as fast, but only on the CPU.
+        x = image[None] if image.device.type == 'cpu' else image[None].float()
+        x = functional.interpolate(x, size, mode='bilinear', antialias=True)[0]
+        return x if x.dtype == torch.uint8 else x.round().to(torch.uint8)
 
     def _scaled_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the sides for an image so that the shorter one is as the settings say."""
@@ -145,14 +170,20 @@ class UltralyticsSegmenter:
     """A checkpoint of ultralytics' semantic task, such as yolo26n-sem.pt."""
 
     def __init__(
-        self, checkpoint: Path, settings: DenseSettings, device: torch.device, dtype: torch.dtype
+        self,
+        checkpoint: Path,
+        settings: DenseSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+        backend: str = 'torch',
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
         self._size = settings.image_size
         self._dtype = dtype
-        self._network = load_ultralytics(checkpoint, 'semantic').to(device=device, dtype=dtype)
-        self._network.to(memory_format=torch.channels_last)
-        self.class_names = tuple(self._network.names[i] for i in sorted(self._network.names))
+        network = load_ultralytics(checkpoint, 'semantic').to(device=device, dtype=dtype)
+        network.to(memory_format=torch.channels_last)
+        self.class_names = tuple(network.names[i] for i in sorted(network.names))
+        self._network = load_network(_Logits(network), checkpoint, backend, device, dtype)
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
@@ -161,14 +192,35 @@ class UltralyticsSegmenter:
         with stage('preprocess'):
             batch, place = letterbox(image, size, self._dtype)
         with stage('dense_network'):
-            logits = self._network(batch)
-        logits = logits[0] if isinstance(logits, tuple | list) else logits
+            logits = self._network(batch)[0]
         padded = functional.interpolate(logits, batch.shape[2:], mode='bilinear')
         return DenseMap(place.crop(padded)[0], are_logits=True)
 
 
+class _Logits(nn.Module):
+    """A network with its logits, (1, C, h, w), as the only output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Tensor) -> tuple[Tensor]:
+        """Return the logits, (1, C, h, w), in a tuple."""
+        if type(self.network).__name__ == 'UperNetForSemanticSegmentation':
+            # On their own grid: the model would bring them to the batch's size.
+            features: Any = self.network.backbone(batch)  # type: ignore[operator]
+            logits: Tensor = self.network.decode_head(features.feature_maps)  # type: ignore[operator]
+            return (logits,)
+        found = self.network(batch)
+        return (found[0] if isinstance(found, tuple | list) else getattr(found, 'logits', found),)
+
+
 def load_dense(
-    settings: DenseSettings, policy: Policy, device: torch.device, dtype: torch.dtype
+    settings: DenseSettings,
+    policy: Policy,
+    device: torch.device,
+    dtype: torch.dtype,
+    backend: str = 'torch',
 ) -> DenseSegmenter:
     """Load the dense branch that the settings name.
 
@@ -180,9 +232,28 @@ def load_dense(
     )
     if by_ultralytics:
         checkpoint = weights.checkpoint_file(settings.model, policy)
-        return UltralyticsSegmenter(checkpoint, settings, device, dtype)
+        return UltralyticsSegmenter(checkpoint, settings, device, dtype, backend)
     folder = weights.pretrained_folder(settings.model, policy)
-    return TransformersSegmenter(folder, settings, device, dtype)
+    return TransformersSegmenter(folder, settings, device, dtype, backend)
+
+
+def _statistics(processor: Any) -> tuple[Tensor, Tensor] | None:
+    """Return (scale, offset), (3, 1, 1) each, of a processor that only normalises, else None.
+
+    After resizing, `pixels * scale - offset` is what such a processor makes of an image, without
+    the milliseconds that it takes.
+    """
+    wanted = {'do_rescale': True, 'do_normalize': True}
+    others = ('do_pad', 'do_flip_channel_order')
+    if any(getattr(processor, k, None) is not v for k, v in wanted.items()) or any(
+        getattr(processor, k, None) for k in others
+    ):
+        return None
+    mean, deviation = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    if mean.numel() != 3 or deviation.numel() != 3:
+        return None
+    scale = processor.rescale_factor / deviation
+    return scale[:, None, None], (mean / deviation)[:, None, None]
 
 
 def _load_transformers(folder: Path) -> tuple[Any, Any]:

@@ -1,16 +1,17 @@
 """Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.config import MaskSettings
+from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks
 from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.types import MaskProposals
 
@@ -21,30 +22,36 @@ class FastSamGenerator:
     """Propose class-agnostic masks with a FastSAM checkpoint loaded through ultralytics."""
 
     def __init__(
-        self, checkpoint: Path, settings: MaskSettings, device: torch.device, dtype: torch.dtype
+        self,
+        checkpoint: Path,
+        settings: MaskSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+        backend: str = 'torch',
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
         self.settings = settings
         self._device = device
         self._dtype = dtype
-        self._network = load_ultralytics(checkpoint, 'segment').to(device=device, dtype=dtype)
-        if len(self._network.names) != 1:
-            names = ', '.join(str(name) for name in list(self._network.names.values())[:5])
+        network = load_ultralytics(checkpoint, 'segment').to(device=device, dtype=dtype)
+        if len(network.names) != 1:
+            names = ', '.join(str(name) for name in list(network.names.values())[:5])
             raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
-        self._network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)
+        self._network = load_network(_Outputs(network), checkpoint, backend, device, dtype)
 
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
         with stage('preprocess'):
             batch, place = letterbox(image, self.settings.image_size, self._dtype)
         detections, prototypes = self._detect(batch)
-        return self._cut_out(detections, prototypes, batch, place, image)
+        return self._shape(detections, prototypes, batch, place, image)
 
     def _detect(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         from ultralytics.utils.nms import non_max_suppression
 
         with stage('mask_network'):
-            predicted, prototypes = self._network(batch)[0]
+            predicted, prototypes = self._network(batch)
         kept = non_max_suppression(
             predicted.float(),
             self.settings.confidence,
@@ -54,33 +61,33 @@ class FastSamGenerator:
         )
         return kept[0], prototypes[0].float()
 
-    def _cut_out(
+    def _shape(
         self, found: Tensor, prototypes: Tensor, batch: Tensor, place: Letterbox, image: Tensor
     ) -> MaskProposals:
-        """Make masks of image size from prototypes (Bolya et al., YOLACT, section 3.1).
+        """Make proposals of detections in the batch's pixels, (N, 6 + K).
 
         Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
         """
-        from ultralytics.utils import ops as untyped_ops
-
-        ops: Any = untyped_ops
         size = (int(image.shape[1]), int(image.shape[2]))
-        scores, coefficients = found[:, 4], found[:, BOX_AND_SCORE:]
-        padded = cast(tuple[int, int], tuple(batch.shape[2:]))
-        boxes = ops.scale_boxes(padded, found[:, :4].clone(), size)
-        if self.settings.retina_masks:
-            masks = ops.process_mask_native(prototypes, coefficients, boxes, size)
-        else:
-            masks = ops.process_mask(prototypes, coefficients, found[:, :4], padded, upsample=True)
-            masks = place.crop(masks)[None].float()
-            masks = (
-                functional.interpolate(masks, size, mode='nearest')[0]
-                if len(found)
-                else (masks.new_zeros((0, *size)))
-            )
-        masks = masks.bool()
-        filled = masks.flatten(1).any(1)
-        return MaskProposals(masks[filled], boxes[filled].float(), scores[filled].float())
+        rows, columns = place.axes(size, tuple(batch.shape[2:]), tuple(prototypes.shape[1:]))
+        boxes = place.to_image(found[:, :4], size)
+        masks = PrototypeMasks(
+            prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
+        )
+        return MaskProposals(masks, boxes, found[:, 4]).take(masks.filled())
+
+
+class _Outputs(nn.Module):
+    """The network with what counts at inference as its only outputs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return detections (1, 5 + K, anchors) and prototypes (1, K, h, w)."""
+        predicted, prototypes = self.network(batch)[0]
+        return predicted, prototypes
 
 
 def load_ultralytics(checkpoint: Path, task: str) -> Any:

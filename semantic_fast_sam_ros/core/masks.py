@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, topmost_of
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
 
-PAINT_CHUNK_ELEMENTS = 1 << 26  # bounds the temporary of `paint_order` for large images
+Shapes = Tensor | PrototypeMasks
 
 
-def areas(masks: Tensor) -> Tensor:
-    """Return the number of pixels in each mask, (N,) int64, for masks (N, H, W) bool."""
-    return masks.flatten(1).sum(1)
+def areas(masks: Shapes) -> Tensor:
+    """Return the number of pixels in each mask, (N,): about, where they are not cut out."""
+    return masks.flatten(1).sum(1) if isinstance(masks, Tensor) else masks.areas()
 
 
 def drop_frame_filling(proposals: MaskProposals, maximum_share: float) -> MaskProposals:
@@ -19,43 +20,36 @@ def drop_frame_filling(proposals: MaskProposals, maximum_share: float) -> MaskPr
     FastSAM gives masks of the whole frame for boxes near the border; painted, one of them
     would wipe the dense map.
     """
-    height, width = proposals.masks.shape[1:]
-    return proposals.take(areas(proposals.masks) <= maximum_share * height * width)
+    height, width = proposals.size
+    return proposals.take(areas(proposals.shapes) <= maximum_share * height * width)
 
 
 def sort_by_area(proposals: MaskProposals) -> MaskProposals:
     """Return the proposals with the largest mask first; equal ones keep their order."""
-    return proposals.take(areas(proposals.masks).argsort(descending=True, stable=True))
+    return proposals.take(areas(proposals.shapes).argsort(descending=True, stable=True))
 
 
-def topmost(masks: Tensor) -> Tensor:
+def topmost(masks: Shapes) -> Tensor:
     """Return for each pixel the last mask that covers it, counted from 1; 0 where none does.
 
     With masks sorted by falling area this is 'smaller masks overwrite larger ones'.
 
     Args:
-        masks: (N, H, W) bool, N up to 32767.
+        masks: (N, H, W) bool, or not cut out; N up to 32767.
 
     Returns:
         (H, W) int16.
     """
-    count, height, width = masks.shape
-    top = torch.zeros((height, width), dtype=torch.int16, device=masks.device)
-    order = torch.arange(1, count + 1, dtype=torch.int16, device=masks.device)
-    chunk = max(1, PAINT_CHUNK_ELEMENTS // (height * width))
-    for start in range(0, count, chunk):
-        part = (
-            masks[start : start + chunk].to(torch.int16) * order[start : start + chunk, None, None]
-        )
-        top = torch.maximum(top, part.amax(0))
-    return top
+    if not isinstance(masks, Tensor):
+        return masks.topmost()
+    return topmost_of(masks)
 
 
-def rasterise(masks: Tensor, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor]:
+def rasterise(masks: Shapes, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor]:
     """Paint labelled masks, sorted by falling area, over the pixel labels.
 
     Args:
-        masks: (N, H, W) bool.
+        masks: (N, H, W) bool, or not cut out.
         labels: of these masks; without `pixels`, unpainted pixels are unlabelled.
 
     Returns:
@@ -63,12 +57,15 @@ def rasterise(masks: Tensor, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
         mask numbers (H, W) int16 counted from 1, 0 = none.
     """
     instances = topmost(masks)
-    if bool(labels.paints.all()):
+    kept = labels.paints.nonzero()[:, 0]
+    if len(kept) == 0:
+        classes, confidence = _unpainted(instances, labels)
+        return classes, confidence * (classes > 0), instances
+    if len(kept) == len(masks):
         painted = instances.long()
     else:
-        kept = labels.paints.nonzero()[:, 0]
         number = torch.cat([kept.new_zeros(1), kept + 1])
-        painted = number[topmost(masks[kept]).long()]
+        painted = number[topmost(_taken(masks, kept)).long()]
     zero = labels.class_ids.new_zeros(1)
     classes = torch.cat([zero, labels.class_ids[:, 0]])[painted]
     confidence = torch.cat([zero.to(labels.scores.dtype), labels.scores[:, 0]])[painted]
@@ -76,3 +73,14 @@ def rasterise(masks: Tensor, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
         classes = torch.where(painted > 0, classes, labels.pixels.class_ids)
         confidence = torch.where(painted > 0, confidence, labels.pixels.confidence)
     return classes, confidence * (classes > 0), instances
+
+
+def _unpainted(instances: Tensor, labels: MaskLabels) -> tuple[Tensor, Tensor]:
+    if labels.pixels is not None:
+        return labels.pixels.class_ids, labels.pixels.confidence
+    zeros = torch.zeros_like(instances)
+    return zeros.long(), zeros.to(labels.scores.dtype)
+
+
+def _taken(masks: Shapes, index: Tensor) -> Shapes:
+    return masks[index] if isinstance(masks, Tensor) else masks.take(index)

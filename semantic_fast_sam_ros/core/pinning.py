@@ -39,6 +39,11 @@ def verify(path: Path) -> None:
         )
 
 
+def checksum(path: Path) -> str:
+    """Return one SHA-256 of a file, or of all files of a folder."""
+    return hashlib.sha256(json.dumps(_checksums(path), sort_keys=True).encode()).hexdigest()
+
+
 def pins_file(path: Path) -> Path:
     """Return the file that holds the checksums of a file or folder."""
     return path.parent / f'{path.name}.sha256.json'

@@ -214,7 +214,7 @@ class SemanticFastSam:
             labels = labeller.label(pixels, proposals)
         # 4. Smaller masks over larger ones over the dense labels.
         with stage('rasterise'):
-            label_map, confidence, instances = rasterise(proposals.masks, labels)
+            label_map, confidence, instances = rasterise(proposals.shapes, labels)
         # 5. One download.
         with stage('download'):
             return self._download(proposals, labels, label_map, confidence, instances)
@@ -300,13 +300,13 @@ def _load_generator(
     if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
         return YoloeGenerator(labeller, config.masks)
     checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
-    return FastSamGenerator(Path(checkpoint), config.masks, device, dtype)
+    return FastSamGenerator(Path(checkpoint), config.masks, device, dtype, config.backend)
 
 
 def _load_closed_set(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
     wanted = requested(config)
     groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
-    segmenter = load_dense(config.dense, policy_of(config), device, dtype)
+    segmenter = load_dense(config.dense, policy_of(config), device, dtype, config.backend)
     vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, nearest
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 
 
@@ -19,22 +20,44 @@ def _require(condition: bool, message: str) -> None:
 class MaskProposals:
     """Class-agnostic masks of one image, all tensors on one device; N may be 0."""
 
-    masks: Tensor  # (N, H, W) bool
+    shapes: Tensor | PrototypeMasks  # (N, H, W) bool, or what they can be cut out of
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 in pixels, half-open
     scores: Tensor  # (N,) float32 in [0, 1]
 
     def __post_init__(self) -> None:
-        count = self.masks.shape[0]
-        _require(self.masks.ndim == 3, f'masks must be (N, H, W), not {tuple(self.masks.shape)}')
+        count = len(self.shapes)
+        if isinstance(self.shapes, Tensor):
+            shape = tuple(self.shapes.shape)
+            _require(self.shapes.ndim == 3, f'masks must be (N, H, W), not {shape}')
         _require(self.boxes.shape == (count, 4), f'boxes must be ({count}, 4)')
         _require(self.scores.shape == (count,), f'scores must be ({count},)')
 
     def __len__(self) -> int:
-        return int(self.masks.shape[0])
+        return len(self.shapes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        if isinstance(self.shapes, PrototypeMasks):
+            return self.shapes.size
+        return int(self.shapes.shape[1]), int(self.shapes.shape[2])
+
+    @property
+    def masks(self) -> Tensor:
+        """The masks at image size, (N, H, W) bool; costly: see `masks_at`."""
+        return self.masks_at(self.size)
+
+    def masks_at(self, size: tuple[int, int]) -> Tensor:
+        """Return the masks at points spread evenly over the image, (N, height, width) bool."""
+        if isinstance(self.shapes, PrototypeMasks):
+            return self.shapes.at(size)
+        return self.shapes if size == self.size else nearest(self.shapes, size)
 
     def take(self, index: Tensor) -> 'MaskProposals':
         """Return the proposals that a boolean or integer index selects, in its order."""
-        return MaskProposals(self.masks[index], self.boxes[index], self.scores[index])
+        shapes = self.shapes
+        chosen = shapes[index] if isinstance(shapes, Tensor) else shapes.take(index)
+        return MaskProposals(chosen, self.boxes[index], self.scores[index])
 
 
 @dataclass(frozen=True)

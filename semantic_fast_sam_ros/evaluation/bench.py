@@ -127,7 +127,7 @@ class Bench:
             named = self._closed.vote(dense, proposals)
         if row.labels == 'truth':
             return self._true_labels(row, named, truth, proposals)
-        label_map, confidence, _ = rasterise(proposals.masks, named)
+        label_map, confidence, _ = rasterise(proposals.shapes, named)
         table = self.mappings[row.name].table
         return table[label_map.cpu().numpy()], confidence.float().cpu().numpy()
 
@@ -154,7 +154,7 @@ class Bench:
             (share > 0) & (share >= row.minimum_share),
             PixelLabels(rest, torch.ones_like(rest, dtype=torch.float32)),
         )
-        label_map, confidence, _ = rasterise(proposals.masks, labels)
+        label_map, confidence, _ = rasterise(proposals.shapes, labels)
         drawn = label_map.cpu().numpy().astype(np.int16) - 1
         return np.where(drawn < 0, classes, drawn).astype(np.int16), confidence.cpu().numpy()
 

@@ -85,7 +85,7 @@ class Networks:
         """Return confusion matrix and boundary F of a trial on an image."""
         labeller = ClosedSetLabeller(self.segmenter, self.vocabulary, trial.vote)
         proposals = select(cached, trial)
-        label_map, _, _ = rasterise(proposals.masks, labeller.vote(cached.dense, proposals))
+        label_map, _, _ = rasterise(proposals.shapes, labeller.vote(cached.dense, proposals))
         found = self.table[label_map.numpy()]
         scores = boundaries.boundary_f(cached.truth, found, classes, BOUNDARY_PIXELS)
         mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float('nan')

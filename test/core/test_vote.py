@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from scenes import NAMES, Scene, loop, scene, scenes, vote
 
-from semantic_fast_sam_ros.core import closed_set, masks, voting
+from semantic_fast_sam_ros.core import closed_set, prototypes, voting
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import VoteSettings
+from semantic_fast_sam_ros.core.masks import rasterise
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 
 PLAIN = VoteSettings(mode='hard', minimum_purity=0.0, maximum_mask_share=1.0)
@@ -61,7 +62,7 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     drawn = scene(seed=3, count=11)
     _, whole, _ = vote(drawn, PLAIN)
     monkeypatch.setattr(voting, 'VOTE_CHUNK_ELEMENTS', 60)  # a few pixels a block
-    monkeypatch.setattr(masks, 'PAINT_CHUNK_ELEMENTS', 3 * 9 * 14)  # three masks a block
+    monkeypatch.setattr(prototypes, 'PAINT_CHUNK_ELEMENTS', 3 * 9 * 14)  # three masks a block
     _, chunked, _ = vote(drawn, PLAIN)
     np.testing.assert_array_equal(chunked.labels, whole.labels)
     np.testing.assert_array_equal(chunked.instances, whole.instances)
@@ -198,7 +199,7 @@ def test_renumbering_changes_the_ids_and_nothing_else() -> None:
     labeller = ClosedSetLabeller(Names(), from_names(NAMES), PLAIN)
     labeller.renumber(labeller.vocabulary.extended_from(older))
     dense = DenseMap(torch.from_numpy(drawn.probabilities).log(), are_logits=True)
-    after, _, _ = masks.rasterise(proposals.masks, labeller.vote(dense, proposals))
+    after, _, _ = rasterise(proposals.masks, labeller.vote(dense, proposals))
     names = [labeller.vocabulary.name_of(i) for i in after.flatten().tolist()]
     assert names == [NAMES[i - 1] for i in before.labels.flatten().tolist()]
     assert after.max() <= 5 and after.min() >= 2  # 'dog' keeps its 1

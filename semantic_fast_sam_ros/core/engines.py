@@ -1,0 +1,208 @@
+"""Run the networks with OpenVINO, ONNX Runtime or TensorRT instead of torch.
+
+A network is converted once, for images of any size, and kept in the cache folder under the
+checksum of its weights.
+"""
+
+import contextlib
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.pinning import checksum
+
+Network = Callable[[Tensor], tuple[Tensor, ...]]  # batch (1, 3, h, w) -> the module's outputs
+LIBRARIES = {'openvino': 'openvino', 'onnxruntime': 'onnxruntime', 'tensorrt': 'onnxruntime'}
+EXAMPLE_SIZE = (256, 320)
+log = logging.getLogger(__name__)
+
+
+def load_network(
+    module: nn.Module, source: Path, backend: str, device: torch.device, dtype: torch.dtype
+) -> Network:
+    """Return what runs a network.
+
+    Args:
+        module: a batch in, a tuple of tensors out.
+        source: the file or folder that its weights came from.
+        backend: as the setting of this name says.
+        device: of the batches.
+        dtype: of the batches.
+
+    Returns:
+        the network on the backend; on torch, with a warning, where it cannot be converted.
+
+    Raises:
+        ModelError: the backend is not installed, or is not for this device.
+    """
+    module = module.eval()
+    suits = device.type == 'cpu' and dtype == torch.float32
+    if backend == 'torch' or (backend == 'auto' and not (suits and _installed('openvino'))):
+        return module
+    name = 'openvino' if backend == 'auto' else backend
+    if not _installed(LIBRARIES[name]):
+        raise ModelError(f'backend {name} is not installed: pip install {LIBRARIES[name]}')
+    if name == 'openvino' and not suits:
+        raise ModelError(f'backend openvino runs on the CPU in fp32, not on {device} in {dtype}')
+    try:
+        return ENGINES[name](module, source, device)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever the exporters and libraries raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        log.warning('%s cannot run %s, torch does: %s', name, source.name, reason)
+        return module
+
+
+class OpenVinoNetwork:
+    """A network compiled by OpenVINO for the CPU."""
+
+    def __init__(self, module: nn.Module, source: Path, device: torch.device) -> None:
+        """Convert, or take the conversion of an earlier run."""
+        import openvino as untyped_openvino
+
+        openvino: Any = untyped_openvino
+        file = engine_file(source, f'openvino{openvino.__version__}.xml')
+        if not file.is_file():
+            export_openvino(module, file)
+        options = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+            'INFERENCE_PRECISION_HINT': 'f32',
+        }
+        model = openvino.Core().compile_model(file, 'CPU', options)
+        self._request = model.create_infer_request()
+        self._outputs = len(model.outputs)
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Run the network on a batch (1, 3, h, w) float32."""
+        self._request.infer({0: batch.contiguous().numpy()}, share_inputs=True)
+        found = (self._request.get_output_tensor(i).data for i in range(self._outputs))
+        return tuple(torch.from_numpy(values.copy()) for values in found)
+
+
+class OnnxNetwork:
+    """A network run by ONNX Runtime."""
+
+    def __init__(
+        self, module: nn.Module, source: Path, device: torch.device, tensorrt: bool = False
+    ) -> None:
+        """Convert, or take the conversion of an earlier run."""
+        import onnxruntime as untyped_onnxruntime
+
+        onnxruntime: Any = untyped_onnxruntime
+        file = engine_file(source, 'onnx')
+        if not file.is_file():
+            export_onnx(module, file)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        providers = _providers(device, tensorrt, file.parent)
+        missing = {name for name, _ in providers} - set(onnxruntime.get_available_providers())
+        if missing:
+            raise ModelError(f'this onnxruntime lacks {", ".join(sorted(missing))}')
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        self._device = device
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Run the network on a batch (1, 3, h, w)."""
+        found = self._session.run(None, {'batch': batch.float().contiguous().cpu().numpy()})
+        return tuple(torch.from_numpy(values).to(self._device, batch.dtype) for values in found)
+
+
+def _tensorrt(module: nn.Module, source: Path, device: torch.device) -> Network:
+    return OnnxNetwork(module, source, device, tensorrt=True)
+
+
+ENGINES: dict[str, Callable[[nn.Module, Path, torch.device], Network]] = {
+    'openvino': OpenVinoNetwork,
+    'onnxruntime': OnnxNetwork,
+    'tensorrt': _tensorrt,
+}
+
+
+def engine_file(source: Path, ending: str) -> Path:
+    """Return the file in the cache that holds a conversion of a network."""
+    folder = weights.cache_folder() / 'engines'
+    return folder / f'{source.stem}-{checksum(source)[:16]}-torch{torch.__version__}.{ending}'
+
+
+def export_openvino(module: nn.Module, file: Path) -> None:
+    """Write a network as OpenVINO's .xml and .bin, for batches of any height and width."""
+    import openvino as untyped_openvino
+
+    openvino: Any = untyped_openvino
+    with _traceable(module):
+        model = openvino.convert_model(module, example_input=_example(), input=[[1, 3, -1, -1]])
+    with _written(file, file.with_suffix('.bin')) as partial:
+        openvino.save_model(model, partial, compress_to_fp16=False)
+
+
+def export_onnx(module: nn.Module, file: Path) -> None:
+    """Write a network as ONNX, for batches of any height and width."""
+    with _traceable(module), _written(file) as partial:
+        torch.onnx.export(
+            module,
+            (_example(),),
+            partial,
+            dynamo=False,
+            input_names=['batch'],
+            dynamic_axes={'batch': {2: 'height', 3: 'width'}},
+            opset_version=17,
+        )
+
+
+def _example() -> Tensor:
+    return torch.rand(1, 3, *EXAMPLE_SIZE)
+
+
+def _installed(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
+
+
+def _providers(
+    device: torch.device, tensorrt: bool, folder: Path
+) -> list[tuple[str, dict[str, Any]]]:
+    if not tensorrt:
+        name = 'CUDAExecutionProvider' if device.type == 'cuda' else 'CPUExecutionProvider'
+        return [(name, {})]
+    cache = {'trt_engine_cache_enable': True, 'trt_engine_cache_path': str(folder)}
+    return [('TensorrtExecutionProvider', {'trt_fp16_enable': True, **cache})]
+
+
+@contextlib.contextmanager
+def _traceable(module: nn.Module) -> Iterator[None]:
+    """Let a network be traced for any size: YOLO heads keep the anchors of the last one else."""
+    heads = [m for m in module.modules() if hasattr(m, 'dynamic') and hasattr(m, 'anchors')]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        for head in heads:
+            head.dynamic = True  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for head in heads:
+                head.dynamic = False  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def _written(file: Path, *companions: Path) -> Iterator[Path]:
+    """Give a name to write to; file and companions appear together, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f'{os.getpid()}.{file.name}')
+    written = [(partial.with_suffix(c.suffix), c) for c in companions] + [(partial, file)]
+    try:
+        yield partial
+        for source, target in written:
+            source.replace(target)
+    finally:
+        for source, _ in written:
+            source.unlink(missing_ok=True)

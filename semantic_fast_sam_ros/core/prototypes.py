@@ -1,0 +1,197 @@
+"""Masks as FastSAM gives them: sums of a few small prototype maps, cut out only where needed.
+
+A mask is where a weighted sum of the prototypes lies above zero (Bolya et al., YOLACT, ICCV
+2019, section 3.1). Cut out at image size, sixty masks are 18 million pixels a frame at 640 x 480,
+nearly all of them far from an edge.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core.cells import Axis, Cells
+
+COARSE_SIDE = 160  # longer side of the grid on which areas are counted, points
+HALF = 2  # of the network's size, in prototypes, which have a quarter of it
+PAINT_CHUNK_ELEMENTS = 1 << 26  # bounds the temporary of `topmost_of` for large images
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PrototypeMasks:
+    """N masks of one image, not cut out yet."""
+
+    prototypes: Tensor  # (K, h, w) float32
+    coefficients: Tensor  # (N, K) float32
+    boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 in pixels: a mask ends where its box does
+    rows: Axis
+    columns: Axis
+    fine: bool = True  # edges of image size; else of half the network's
+    _cut: dict[Size, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return int(self.coefficients.shape[0])
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the image."""
+        return self.rows.pixels, self.columns.pixels
+
+    @cached_property
+    def values(self) -> Tensor:
+        """The sums, (N, h, w): above zero inside the masks."""
+        flat = self.coefficients @ self.prototypes.flatten(1)
+        return flat.view(-1, *self.prototypes.shape[1:])
+
+    def take(self, index: Tensor) -> 'PrototypeMasks':
+        """Return the masks that a boolean or integer index selects, in its order."""
+        cut = {size: masks[index] for size, masks in self._cut.items()}
+        coefficients, boxes = self.coefficients[index], self.boxes[index]
+        return PrototypeMasks(
+            self.prototypes, coefficients, boxes, self.rows, self.columns, self.fine, cut
+        )
+
+    def at(self, size: Size) -> Tensor:
+        """Cut the masks out on a grid of points spread evenly over the image.
+
+        Returns:
+            (N, height, width) bool.
+        """
+        if size not in self._cut:
+            axes = (self.rows, self.columns)
+            own = [max(1, round(HALF * axis.pixels * axis.step)) for axis in axes]
+            if self.fine or size[0] <= own[0]:
+                self._cut[size] = self._sample(size)
+            else:
+                self._cut[size] = nearest(self.at((own[0], own[1])), size)
+        return self._cut[size]
+
+    def areas(self) -> Tensor:
+        """Return about the number of pixels in each mask, (N,) float32, from a coarse grid."""
+        size = coarse_size(self.size, COARSE_SIDE)
+        share = self.size[0] * self.size[1] / (size[0] * size[1])
+        return self.at(size).flatten(1).float().sum(1) * share
+
+    def filled(self) -> Tensor:
+        """Return which masks can have a pixel, (N,) bool."""
+        x1, y1, x2, y2 = self.boxes.unbind(1)
+        height, width = self.prototypes.shape[1:]
+        row, column = (torch.arange(n, device=self.boxes.device) for n in (height, width))
+        near = _between(row, self.rows.positions(y1) - 1, self.rows.positions(y2) + 1)[:, :, None]
+        near = near & _between(
+            column, self.columns.positions(x1) - 1, self.columns.positions(x2) + 1
+        ).unsqueeze(1)
+        return ((self.values > 0) & near).flatten(1).any(1)
+
+    def topmost(self) -> Tensor:
+        """Return for each pixel the last mask that covers it, (H, W) int16 from 1; 0 = none.
+
+        The masks are not cut out for it, and yet it is exact: where all four samples round a
+        cell are above zero, so is every bilinear value between them. Pixel by pixel only the
+        cells on the masks' edges are looked at.
+        """
+        if not self.fine or len(self) == 0:
+            return topmost_of(self.at(self.size))
+        samples, device = self.prototypes.shape[1:], self.boxes.device
+        rows = Cells.along(self.rows, samples[0], device)
+        columns = Cells.along(self.columns, samples[1], device)
+        values = functional.pad(self.values[None], (1, 1, 1, 1), mode='replicate')[0]
+        below, edges = self._sort_cells(values, rows, columns)
+        top = below[rows.of_pixel][:, columns.of_pixel]
+        return self._paint_edges(top, values, edges, rows, columns)
+
+    def _sample(self, size: Size) -> Tensor:
+        """Sum the prototypes at the points of a grid; interpolating and summing commute."""
+        device = self.prototypes.device
+        y, x = (a.points(n, device) for a, n in zip((self.rows, self.columns), size, strict=True))
+        height, width = self.prototypes.shape[1:]
+        # grid_sample counts from -1 at the map's one edge to 1 at the other.
+        down = (2 * self.rows.positions(y) + 1) / height - 1
+        across = (2 * self.columns.positions(x) + 1) / width - 1
+        grid = torch.stack([across.expand(len(y), -1), down[:, None].expand(-1, len(x))], -1)
+        sampled = functional.grid_sample(
+            self.prototypes[None], grid[None], padding_mode='border', align_corners=False
+        )
+        masks = (self.coefficients @ sampled[0].flatten(1) > 0).view(-1, *size)
+        x1, y1, x2, y2 = self.boxes.unbind(1)
+        masks &= _between(y, y1, y2)[:, :, None]
+        masks &= _between(x, x1, x2)[:, None, :]
+        return masks
+
+    def _sort_cells(
+        self, values: Tensor, rows: Cells, columns: Cells
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the last mask that fills each cell, and (mask, row, column) of cells on edges."""
+        x1, y1, x2, y2 = self.boxes.unbind(1)
+        rows_full, rows_part = rows.in_boxes(y1, y2)
+        columns_full, columns_part = columns.in_boxes(x1, x2)
+        lowest = torch.minimum(values[:, :-1], values[:, 1:])
+        highest = torch.maximum(values[:, :-1], values[:, 1:])
+        full = torch.minimum(lowest[..., :-1], lowest[..., 1:]) > 0
+        full &= rows_full[:, :, None] & columns_full[:, None, :]
+        order = torch.arange(1, len(self) + 1, dtype=torch.int16, device=values.device)
+        order = order[:, None, None]
+        below = torch.cat([order.new_zeros((1, *full.shape[1:])), full * order]).amax(0)
+        edge = torch.maximum(highest[..., :-1], highest[..., 1:]) > 0
+        edge &= rows_part[:, :, None] & columns_part[:, None, :]
+        edge &= ~full & (order > below)
+        return below, edge.nonzero(as_tuple=True)
+
+    def _paint_edges(
+        self,
+        top: Tensor,
+        values: Tensor,
+        edges: tuple[Tensor, ...],
+        rows: Cells,
+        columns: Cells,
+    ) -> Tensor:
+        """Raise the pixels of cells that an edge crosses to the masks that cover them."""
+        mask, row, column = edges
+        x1, y1, x2, y2 = self.boxes[mask].unbind(1)
+        y, y_real = rows.pixels(row, y1, y2)
+        x, x_real = columns.pixels(column, x1, x2)
+        across, down = columns.fraction[x], rows.fraction[y]
+        upper, lower = (
+            torch.lerp(values[mask, r, column, None], values[mask, r, column + 1, None], across)
+            for r in (row, row + 1)
+        )
+        value = torch.lerp(upper[:, None, :], lower[:, None, :], down[:, :, None])
+        covered = (value > 0) & y_real[:, :, None] & x_real[:, None, :]
+        place = (y[:, :, None] * top.shape[1] + x[:, None, :])[covered]
+        number = (mask + 1).to(top.dtype)[:, None, None].expand_as(covered)[covered]
+        return top.flatten().scatter_reduce_(0, place, number, 'amax').view_as(top)
+
+
+def coarse_size(size: Size, side: int) -> Size:
+    """Return a size of the same shape whose longer side is at most `side`."""
+    gain = min(1.0, side / max(size))
+    return max(1, round(size[0] * gain)), max(1, round(size[1] * gain))
+
+
+def nearest(masks: Tensor, size: Size) -> Tensor:
+    """Resize maps (N, h, w) of any type to the nearest sample; N may be 0."""
+    row, column = (
+        ((torch.arange(wanted, device=masks.device) + 0.5) * (have / wanted)).long()
+        for wanted, have in zip(size, masks.shape[1:], strict=True)
+    )
+    return masks[:, row][:, :, column]
+
+
+def topmost_of(masks: Tensor) -> Tensor:
+    """Return the last of masks (N, H, W) bool over each pixel, (H, W) int16 from 1; 0 = none."""
+    count, height, width = masks.shape
+    top = torch.zeros((height, width), dtype=torch.int16, device=masks.device)
+    order = torch.arange(1, count + 1, dtype=torch.int16, device=masks.device)
+    chunk = max(1, PAINT_CHUNK_ELEMENTS // (height * width))
+    for start in range(0, count, chunk):
+        numbers = order[start : start + chunk, None, None]
+        top = torch.maximum(top, (masks[start : start + chunk] * numbers).amax(0))
+    return top
+
+
+def _between(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return which of P values lie in N half-open ranges, (N, P) bool."""
+    return (values >= low[:, None]) & (values < high[:, None])

@@ -1,0 +1,117 @@
+"""Every backend must label as torch does."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semantic_fast_sam_ros.core import engines
+from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+
+CPU = torch.device('cpu')
+PARITY = 0.995  # of the pixels
+pytestmark = pytest.mark.timeout(300)
+
+
+class Doubled(torch.nn.Module):
+    """A network of one convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.layer(batch)
+        return found, 2 * found
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights on disk, and a cache of the test's own."""
+    monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path / 'cache'))
+    (tmp_path / 'small.pt').write_bytes(b'weights')
+    return tmp_path / 'small.pt'
+
+
+def needs(backend: str) -> None:
+    for library in {'onnxruntime': ('onnx', 'onnxruntime')}.get(backend, (backend,)):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f'{library} is not installed')
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_labels_are_those_of_torch(backend: str, street: np.ndarray) -> None:
+    needs(backend)
+    expected = SemanticFastSam.from_profile('embedded', device='cpu', backend='torch')
+    segment = SemanticFastSam.from_profile('embedded', device='cpu', backend=backend)
+    for image in (street, street[:300, :200], street.transpose(1, 0, 2)):
+        found, wanted = segment(image), expected(image)
+        assert (found.label_map == wanted.label_map).mean() >= PARITY
+        assert abs(len(found.boxes) - len(wanted.boxes)) <= 1
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_a_conversion_is_kept_and_serves_every_size(
+    backend: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(backend)
+    module = Doubled().requires_grad_(False)
+    engines.load_network(module, source, backend, CPU, torch.float32)
+    kept = list((source.parent / 'cache' / 'engines').iterdir())
+    assert kept and not [file for file in kept if file.name[0].isdigit()]  # nothing partial
+    monkeypatch.setattr(engines, f'export_{"onnx" if backend != "openvino" else backend}', None)
+    network = engines.load_network(module, source, backend, CPU, torch.float32)
+    for size in ((8, 12), (32, 20)):
+        batch = torch.rand(1, 3, *size)
+        for found, wanted in zip(network(batch), module(batch), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_other_weights_are_converted_anew(source: Path) -> None:
+    before = engines.engine_file(source, 'xml')
+    source.write_bytes(b'other weights')
+    assert engines.engine_file(source, 'xml') != before
+
+
+@pytest.mark.parametrize('backend', ['auto', 'openvino'])
+def test_what_cannot_be_converted_stays_on_torch_and_is_told(
+    backend: str,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError('no such operator')
+
+    monkeypatch.setitem(engines.ENGINES, 'openvino', fail)
+    monkeypatch.setattr(engines, '_installed', lambda _: True)
+    module = Doubled()
+    with caplog.at_level(logging.WARNING):
+        network = engines.load_network(module, source, backend, CPU, torch.float32)
+    assert network is module
+    assert 'openvino cannot run small.pt, torch does: no such operator' in caplog.text
+
+
+def test_a_backend_that_is_missing_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, '_installed', lambda _: False)
+    with pytest.raises(ModelError, match='pip install onnxruntime'):
+        engines.load_network(Doubled(), source, 'tensorrt', CPU, torch.float32)
+    module = Doubled()
+    assert engines.load_network(module, source, 'auto', CPU, torch.float32) is module
+
+
+def test_the_exported_graph_takes_any_size(source: Path) -> None:
+    needs('onnxruntime')
+    import onnx
+
+    file = source.parent / 'exported.onnx'
+    engines.export_onnx(Doubled().eval(), file)
+    graph = onnx.load(file).graph
+    onnx.checker.check_model(onnx.load(file))
+    sides = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
+    assert sides == [1, 3, 'height', 'width']
+    assert len(graph.output) == 2
