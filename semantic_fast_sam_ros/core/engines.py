@@ -5,6 +5,7 @@ checksum of its weights.
 """
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -46,7 +47,10 @@ def load_network(
     """
     module = module.eval()
     suits = device.type == 'cpu' and dtype == torch.float32
-    if backend == 'torch' or (backend == 'auto' and not (suits and _installed('openvino'))):
+    ready = backend != 'auto' or (
+        suits and _installed('openvino') and _openvino_file(source).is_file()
+    )
+    if backend == 'torch' or not ready:
         return module
     name = 'openvino' if backend == 'auto' else backend
     if not _installed(LIBRARIES[name]):
@@ -71,7 +75,7 @@ class OpenVinoNetwork:
         import openvino as untyped_openvino
 
         openvino: Any = untyped_openvino
-        file = engine_file(source, f'openvino{openvino.__version__}.xml')
+        file = _openvino_file(source)
         if not file.is_file():
             export_openvino(module, file)
         options = {
@@ -133,6 +137,10 @@ def engine_file(source: Path, ending: str) -> Path:
     """Return the file in the cache that holds a conversion of a network."""
     folder = weights.cache_folder() / 'engines'
     return folder / f'{source.stem}-{checksum(source)[:16]}-torch{torch.__version__}.{ending}'
+
+
+def _openvino_file(source: Path) -> Path:
+    return engine_file(source, f'openvino{importlib.metadata.version("openvino")}.xml')
 
 
 def export_openvino(module: nn.Module, file: Path) -> None:

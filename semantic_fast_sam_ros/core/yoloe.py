@@ -115,7 +115,7 @@ class YoloeGenerator(FastSamGenerator):
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
         it = self._labeller.instances(image)
-        return self._cut_out(it.found, it.prototypes, it.batch, it.place, image)
+        return self._shape(it.found, it.prototypes, it.batch, it.place, image)
 
 
 def load_yoloe(

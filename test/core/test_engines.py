@@ -71,6 +71,15 @@ def test_a_conversion_is_kept_and_serves_every_size(
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_auto_takes_openvino_once_a_conversion_is_there(source: Path) -> None:
+    needs('openvino')
+    module = Doubled().requires_grad_(False)
+    assert engines.load_network(module, source, 'auto', CPU, torch.float32) is module
+    engines.load_network(module, source, 'openvino', CPU, torch.float32)
+    network = engines.load_network(module, source, 'auto', CPU, torch.float32)
+    assert isinstance(network, engines.OpenVinoNetwork)
+
+
 def test_other_weights_are_converted_anew(source: Path) -> None:
     before = engines.engine_file(source, 'xml')
     source.write_bytes(b'other weights')
@@ -89,6 +98,7 @@ def test_what_cannot_be_converted_stays_on_torch_and_is_told(
 
     monkeypatch.setitem(engines.ENGINES, 'openvino', fail)
     monkeypatch.setattr(engines, '_installed', lambda _: True)
+    monkeypatch.setattr(engines, '_openvino_file', lambda source: source)
     module = Doubled()
     with caplog.at_level(logging.WARNING):
         network = engines.load_network(module, source, backend, CPU, torch.float32)
