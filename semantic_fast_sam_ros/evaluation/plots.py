@@ -27,12 +27,16 @@ def _axes(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _svg(figure: Any) -> str:
+    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={'Date': None})
+    # Letters stay text and names of parts repeat: small files that differ only where they should.
+    with rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'semantic_fast_sam'}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={'Date': None})
     text = buffer.getvalue()
-    return text[text.index('<svg') :]
+    svg = text[text.index('<svg') :]
+    return '\n'.join(line.rstrip() for line in svg.splitlines()) + '\n'
 
 
 def _bars(report: dict[str, Any]) -> str:
@@ -90,3 +94,34 @@ def _speed(report: dict[str, Any]) -> str:
         axes.annotate(row['name'], (x, y), fontsize=7, xytext=(3, 3), textcoords='offset points')
     axes.set(xlabel='ms an image', ylabel='mIoU, %')
     return _svg(figure)
+
+
+def curves(records: list[dict[str, Any]]) -> str:
+    """Draw a sweep: for each value of a setting the best mIoU that the others allow, by mode.
+
+    Args:
+        records: from `sweeping.measure`, the dense map alone first.
+    """
+    dense, trials = records[0], records[1:]
+    names = sorted({n for r in trials for n in r['settings']} - {'vote.mode'})
+    varied = [n for n in names if len({r['settings'].get(n) for r in trials} - {None}) > 1]
+    figure, _ = _axes(3.2 * max(1, len(varied)), 3)
+    figure.clear()
+    for axes, name in zip(figure.subplots(1, len(varied), squeeze=False)[0], varied, strict=True):
+        axes.axhline(100 * dense['miou'], color='grey', linewidth=0.8, label='dense')
+        for mode in sorted({r['settings']['vote.mode'] for r in trials}):
+            points = _best(trials, mode, name)
+            axes.plot(list(points), [100 * v for v in points.values()], marker='.', label=mode)
+        axes.set(xlabel=name, ylabel='best mIoU, %')
+    figure.axes[0].legend(fontsize=7)
+    return _svg(figure)
+
+
+def _best(trials: list[dict[str, Any]], mode: str, name: str) -> dict[float, float]:
+    """Return value of a setting -> best mIoU of the mode's trials with it."""
+    found: dict[float, float] = {}
+    for trial in trials:
+        settings = trial['settings']
+        if settings['vote.mode'] == mode and name in settings:
+            found[settings[name]] = max(found.get(settings[name], 0.0), trial['miou'])
+    return dict(sorted(found.items()))

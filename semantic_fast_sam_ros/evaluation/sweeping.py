@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import nms
 
@@ -31,6 +32,7 @@ BOUNDARY_PIXELS = 3
 class Cached:
     """What the networks say of one image, in few bytes; settings are applied to it."""
 
+    sequence: str
     truth: np.ndarray[Any, np.dtype[np.int16]]
     dense: DenseMap  # float16
     packed: np.ndarray[Any, np.dtype[np.uint8]]  # (N, ceil(H W / 8)) masks
@@ -74,6 +76,7 @@ class Networks:
                 dense = self.segmenter.segment(pixels)
                 found = self._generator.generate(pixels)
             yield Cached(
+                sample.sequence,
                 truth,
                 replace(dense, scores=dense.scores.half().cpu()),
                 np.packbits(found.masks.flatten(1).cpu().numpy(), axis=1),
@@ -153,9 +156,9 @@ def measure(
     classes: int,
     progress: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Return one record a trial: settings, mIoU of all and of each half, boundary F."""
+    """Return one record a trial: settings, boundary F, mIoU of all, each fold and its rest."""
     records = []
-    half = max(1, len(images) // 2)
+    folds = folds_of(images)
     for trial in chosen:
         with torch.inference_mode():
             found = [networks.matrix(image, trial, classes) for image in images]
@@ -164,9 +167,9 @@ def measure(
             {
                 'settings': describe(trial),
                 'miou': confusion.mean_iou(matrices.sum(0)),
-                'first_half': confusion.mean_iou(matrices[:half].sum(0)),
-                'second_half': confusion.mean_iou(matrices[half:].sum(0)),
                 'boundary_f': float(np.nanmean([f for _, f in found])),
+                'folds': {n: confusion.mean_iou(matrices[m].sum(0)) for n, m in folds.items()},
+                'rest': {n: confusion.mean_iou(matrices[~m].sum(0)) for n, m in folds.items()},
             }
         )
         progress(f'{len(records)}: {100 * records[-1]["miou"]:.2f} {describe(trial)}')
@@ -178,11 +181,22 @@ def dense_trial(base: VoteSettings) -> Trial:
     return Trial(1.1, HIGHEST_IOU, base)
 
 
+def folds_of(images: list[Cached]) -> dict[str, NDArray[np.bool_]]:
+    """Return which images form each fold: a sequence each, or the halves of a single one."""
+    names = np.array([image.sequence for image in images])
+    different = np.unique(names)
+    if len(different) > 1:
+        return {str(name): names == name for name in different}
+    first = np.arange(len(images)) < max(1, len(images) // 2)
+    return {'first half': first, 'second half': ~first}
+
+
 def cross_check(records: list[dict[str, Any]]) -> dict[str, float]:
-    """Choose on each half, measure on the other: what a choice is worth on images not seen."""
-    by_first = max(records, key=lambda r: float(r['first_half']))
-    by_second = max(records, key=lambda r: float(r['second_half']))
-    return {'first_half': by_second['first_half'], 'second_half': by_first['second_half']}
+    """Choose on the rest, measure on the fold: what a choice is worth on images not seen."""
+    return {
+        name: float(max(records, key=lambda r: float(r['rest'][name]))['folds'][name])
+        for name in records[0]['folds']
+    }
 
 
 def at_half_size(images: list[Cached]) -> list[Cached]:

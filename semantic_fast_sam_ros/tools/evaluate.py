@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.evaluation import datasets, html, markdown, results, rows
+from semantic_fast_sam_ros.evaluation import datasets, html, markdown, plots, results, rows
 from semantic_fast_sam_ros.evaluation import run as evaluation
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write tables, plots, pictures')
+    parser.add_argument('--plots', type=Path, metavar='DIR', help='write the plots as SVG files')
     parser.add_argument('--limit', type=int, default=0, help='so many images (0: all)')
     parser.add_argument('--stride', type=int, default=1, help='every so many-th image')
     parser.add_argument('--runs', type=int, default=1, help='time each stage so often')
@@ -91,4 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content(), encoding='utf-8')
             print(f'wrote {path}', file=sys.stderr)
+    if arguments.plots is not None:
+        _write_plots(arguments.plots, report)
     return 0
+
+
+def _write_plots(folder: Path, report: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, svg in plots.draw(report).items():
+        name = re.sub(r'[^a-z]+', '_', title.partition(':')[0].lower())
+        (folder / f'{name}.svg').write_text(svg, encoding='utf-8')

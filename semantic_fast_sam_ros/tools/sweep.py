@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from semantic_fast_sam_ros.core.config import VoteSettings
-from semantic_fast_sam_ros.evaluation import datasets, sweeping
+from semantic_fast_sam_ros.evaluation import datasets, plots, sweeping
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--first-label', type=int, default=0, help='generic: its first label value'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all trials')
+    parser.add_argument('--svg', type=Path, metavar='FILE', help='write curves by setting')
     add_pipeline_arguments(parser)
 
 
@@ -59,9 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
         found = sweeping.measure(networks, images, chosen, classes, _say)
         records += [{**r, 'settings': {'masks.image_size': size, **r['settings']}} for r in found]
     print(summary(records))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(records, indent=1), encoding='utf-8')
+    outputs = {
+        arguments.json: lambda: json.dumps(records, indent=1),
+        arguments.svg: lambda: plots.curves(records),
+    }
+    for path, content in outputs.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content(), encoding='utf-8')
     return 0
 
 
@@ -72,18 +78,18 @@ def choose(base: VoteSettings, count: int) -> list[sweeping.Trial]:
 
 
 def summary(records: list[dict[str, Any]]) -> str:
-    """Return the dense row, each mode's best, and what choosing is worth on the other half."""
+    """Return the dense row, each mode's best, and what choosing is worth on images not seen."""
     lines = ['at half resolution:', _line('dense', records[0])]
     for mode in ('hard', 'soft', 'fusion'):
         own = [r for r in records if r['settings'].get('vote.mode') == mode]
         if own:
             lines.append(_line(mode, max(own, key=lambda r: float(r['miou']))))
             check = sweeping.cross_check(own)
-            lines.append(
-                f'  chosen on the other half: {100 * check["first_half"]:.2f} / '
-                f'{100 * check["second_half"]:.2f} (dense {100 * records[0]["first_half"]:.2f} / '
-                f'{100 * records[0]["second_half"]:.2f})'
-            )
+            lines += [
+                f'  chosen without {name}, measured on it: {100 * value:.2f} '
+                f'(dense {100 * records[0]["folds"][name]:.2f})'
+                for name, value in check.items()
+            ]
     return '\n'.join(lines)
 
 

@@ -35,6 +35,7 @@ def report(segnet: Path, networks: list[str], tmp_path_factory: pytest.TempPathF
     pytest.importorskip('skimage', reason='scikit-image is missing (requirements/base.txt)')
     work = tmp_path_factory.mktemp('work')
     files = [f'--html={work / "out.html"}', f'--markdown={work / "out.md"}']
+    files += [f'--plots={work / "plots"}']
     return work, evaluate(segnet, work, f'--rows={ROWS}', '--runs=2', *files, *networks)
 
 
@@ -158,6 +159,17 @@ def test_the_markdown_has_all_tables(report) -> None:
         assert f'### {heading}' in text
     assert '| sfs_soft |' in text and 'mask across a true border' in text
     assert 'Published by others' in text and '70.33' in text
+
+
+def test_plots_are_written_as_files(report) -> None:
+    files = {path.name: path.read_text() for path in (report[0] / 'plots').iterdir()}
+    assert set(files) == {
+        'iou_a_class.svg',
+        'reliability.svg',
+        'wrong_pixels_by_distance_from_the_nearest_true_border.svg',
+        'miou_against_time.svg',
+    }
+    assert all(text.startswith('<svg') and '>sfs_soft<' in text for text in files.values())
 
 
 def test_the_page_shows_itself_in_a_browser(report, browser, tmp_path: Path) -> None:
