@@ -103,12 +103,10 @@ class ClosedSetLabeller:
     def _fused(
         self, masks: Tensor, probabilities: Tensor, votes: voting.Votes, scores: Tensor
     ) -> Tensor:
-        settings = self.settings
-        trust = voting.trust_in(
-            votes, scores, settings.fusion_weight, settings.fusion_purity_power
-        )
-        floored = votes.soft.clamp_min(settings.fusion_floor)
-        return voting.fuse(masks, probabilities, floored, trust)
+        image = probabilities.mean((1, 2))
+        evidence = voting.evidence(votes.soft, image, self.settings.fusion_floor)
+        trust = self.settings.fusion_weight * scores
+        return voting.fuse(masks, probabilities, evidence, trust)
 
     def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
         """Return published classes' probabilities, (1 + classes, h, w), row 0 = unlabelled."""

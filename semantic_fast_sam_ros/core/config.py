@@ -120,22 +120,15 @@ class VoteSettings:
         live=True,
     )
     fusion_weight: float = setting(
-        0.5,
+        0.25,
         "fusion: trust in a mask's vote against a pixel's own probabilities; 0: none",
-        minimum=0.0,
-        maximum=100.0,
-        live=True,
-    )
-    fusion_purity_power: float = setting(
-        4.0,
-        'fusion: how fast the trust in a mask falls with the share of its winning class',
         minimum=0.0,
         maximum=100.0,
         live=True,
     )
     fusion_floor: float = setting(
         0.05,
-        'fusion: least share that a vote gives a class; larger spares thin things in a mask',
+        "fusion: how much of the image's own shares is mixed into a mask's; larger: milder votes",
         minimum=1e-6,
         maximum=1.0,
         live=True,

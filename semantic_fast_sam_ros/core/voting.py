@@ -7,6 +7,7 @@ from torch import Tensor
 
 VOTE_CHUNK_ELEMENTS = 1 << 25  # float32 elements of one block of the mask matrix
 TINY = 1e-12  # keeps logarithms of probabilities finite
+RARE = 1e-6  # least share of an image that a class is taken to have
 
 
 @dataclass(frozen=True)
@@ -45,36 +46,48 @@ def collect(masks: Tensor, probabilities: Tensor, labels: Tensor) -> Votes:
     return Votes(hard / count, soft / count)
 
 
-def fuse(masks: Tensor, probabilities: Tensor, votes: Tensor, trust: Tensor) -> Tensor:
-    """Weigh the votes of all masks over a pixel into its own class probabilities.
+def evidence(votes: Tensor, image: Tensor, floor: float) -> Tensor:
+    """Return how much likelier each class is in each mask than in the image, as logarithms (N, C).
 
-    The logarithmic opinion pool (Genest and Zidek, Statistical Science 1986, section 3):
-    log q = log p + sum over masks m that cover the pixel of trust_m log vote_m, then summing
+    Were mask and pixel independent witnesses, Bayes' rule would multiply the pixel's class
+    probabilities by just this ratio. A class that is rare everywhere, such as poles in masks of
+    buildings, is not voted down for being rare in the mask, too.
+
+    Args:
+        votes: (N, C) float32 shares of the classes in each mask.
+        image: (C,) float32 shares in the whole image.
+        floor: so much of the image's shares is mixed into a mask's; bounds the evidence against
+            a class at log(floor / (1 + floor)).
+    """
+    common = image.clamp_min(RARE)
+    return ((votes + floor * common) / ((1 + floor) * common)).log()
+
+
+def fuse(masks: Tensor, probabilities: Tensor, evidence: Tensor, trust: Tensor) -> Tensor:
+    """Weigh what all masks over a pixel say into its own class probabilities.
+
+    A logarithmic opinion pool (Genest and Zidek, Statistical Science 1986, section 3):
+    log q = log p + sum over masks m that cover the pixel of trust_m evidence_m, then summing
     to one again. Overlapping masks add up, and none covers another.
 
     Args:
         masks: (N, H, W) bool.
         probabilities: (C, H, W) float32.
-        votes: (N, C) float32, what each mask says of its classes, above zero.
+        evidence: (N, C) float32, of each mask for each class; from `evidence`.
         trust: (N,) float32, 0 = the mask is not heard.
 
     Returns:
         (C, H, W) float32, summing to one over C.
     """
-    evidence = (trust[:, None] * votes.log()).T
+    weighted = (trust[:, None] * evidence).T
     flat_masks, flat = masks.flatten(1), probabilities.flatten(1)
     fused = torch.empty_like(flat)
     step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks)))
     for start in range(0, flat.shape[1], step):
         block = slice(start, start + step)
-        pooled = evidence @ flat_masks[:, block].to(evidence.dtype)
+        pooled = weighted @ flat_masks[:, block].to(weighted.dtype)
         fused[:, block] = (flat[:, block].clamp_min(TINY).log() + pooled).softmax(0)
     return fused.view_as(probabilities)
-
-
-def trust_in(votes: Votes, scores: Tensor, weight: float, purity_power: float) -> Tensor:
-    """Return how far each mask is heard in `fuse`, (N,): its score times a power of its purity."""
-    return weight * scores * votes.soft.amax(1) ** purity_power
 
 
 def best_of(probabilities: Tensor) -> tuple[Tensor, Tensor]:

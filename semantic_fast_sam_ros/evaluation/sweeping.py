@@ -110,13 +110,11 @@ def select(cached: Cached, trial: Trial) -> MaskProposals:
 
 
 def trials(base: VoteSettings) -> Iterator[Trial]:
-    """List the combinations: hard and soft by purity, fusion by weight, power and floor."""
+    """List the combinations: hard and soft by purity, fusion by weight and floor."""
     for confidence, iou in product((0.1, 0.15, 0.25), (0.7, 0.9)):
         for mode, purity in product(('hard', 'soft'), (0.0, 0.5, 0.7, 0.9, 0.95)):
             yield Trial(confidence, iou, replace(base, mode=mode, minimum_purity=purity))
-        for weight, power, floor in product(
-            (0.25, 0.5, 1.0, 2.0), (2.0, 4.0, 8.0), (0.01, 0.05, 0.2)
-        ):
+        for weight, floor in product((0.1, 0.2, 0.3, 0.5, 1.0, 2.0), (0.01, 0.05, 0.2)):
             yield Trial(
                 confidence,
                 iou,
@@ -124,7 +122,6 @@ def trials(base: VoteSettings) -> Iterator[Trial]:
                     base,
                     mode='fusion',
                     fusion_weight=weight,
-                    fusion_purity_power=power,
                     fusion_floor=floor,
                 ),
             )
@@ -141,7 +138,6 @@ def describe(trial: Trial) -> dict[str, float | str]:
     if vote.mode == 'fusion':
         values |= {
             'vote.fusion_weight': vote.fusion_weight,
-            'vote.fusion_purity_power': vote.fusion_purity_power,
             'vote.fusion_floor': vote.fusion_floor,
         }
     else:

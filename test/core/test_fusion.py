@@ -59,8 +59,8 @@ def test_fused_probabilities_sum_to_one(
     dense, proposals = scene(seed, count)
     own = dense.probabilities((HEIGHT, WIDTH))
     votes = voting.collect(proposals.masks, own, own.argmax(0))
-    trust = voting.trust_in(votes, proposals.scores, weight, 4.0)
-    fused = voting.fuse(proposals.masks, own, votes.soft.clamp_min(floor), trust)
+    evidence = voting.evidence(votes.soft, own.mean((1, 2)), floor)
+    fused = voting.fuse(proposals.masks, own, evidence, weight * proposals.scores)
     assert bool((fused >= 0).all())
     torch.testing.assert_close(fused.sum(0), torch.ones(HEIGHT, WIDTH))
 
@@ -75,15 +75,16 @@ def test_no_masks_give_dense_labels() -> None:
 
 def test_a_mask_corrects_a_pixel_that_is_unsure_and_spares_one_that_is_sure() -> None:
     own = torch.full((3, 4, 7), 0.05)
-    own[0] = 0.9
+    own[0, :, :5], own[1, :, 5:] = 0.9, 0.9  # road on the left, car on the right
     own[:, 0, 0] = torch.tensor([0.4, 0.55, 0.05])  # rather car, inside a mask of road
     own[:, 1, 3] = torch.tensor([0.005, 0.005, 0.99])  # surely a pole in front of it
-    masks = torch.ones((1, 4, 7), dtype=torch.bool)
+    masks = torch.zeros((1, 4, 7), dtype=torch.bool)
+    masks[0, :, :5] = True
     proposals = MaskProposals(masks, torch.zeros(1, 4), torch.ones(1))
     pixels = labeller().vote(DenseMap(own.log(), True), proposals).pixels
     assert pixels is not None
     expected = torch.ones((4, 7), dtype=torch.int64)
-    expected[1, 3] = 3
+    expected[:, 5:], expected[1, 3] = 2, 3
     assert torch.equal(pixels.class_ids, expected)
 
 
@@ -91,10 +92,35 @@ def test_hand_computed_pool_of_two_overlapping_masks() -> None:
     own = torch.tensor([[[0.5, 0.2]], [[0.5, 0.8]]])
     masks = torch.tensor([[[True, False]], [[True, True]]])
     votes = torch.tensor([[0.9, 0.1], [0.4, 0.6]])
-    fused = voting.fuse(masks, own, votes, torch.tensor([1.0, 0.5]))
+    fused = voting.fuse(masks, own, votes.log(), torch.tensor([1.0, 0.5]))
     left = 0.5 * 0.9 * 0.4**0.5 / (0.5 * 0.9 * 0.4**0.5 + 0.5 * 0.1 * 0.6**0.5)
     right = 0.2 * 0.4**0.5 / (0.2 * 0.4**0.5 + 0.8 * 0.6**0.5)
     torch.testing.assert_close(fused[0, 0], torch.tensor([left, right]))
+
+
+def test_evidence_compares_a_mask_with_the_image_by_hand() -> None:
+    votes = torch.tensor([[0.8, 0.0, 0.2], [0.3, 0.0, 0.7]])
+    image = torch.tensor([0.3, 0.0, 0.7])
+    found = voting.evidence(votes, image, 0.25)
+    expected = torch.tensor([(0.8 + 0.075) / 0.375, 0.2, (0.2 + 0.175) / 0.875]).log()
+    torch.testing.assert_close(found[0], expected)
+    # A mask that is as the whole image tells nothing of the classes that the image has.
+    torch.testing.assert_close(found[1, [0, 2]], torch.zeros(2))
+
+
+def test_a_class_as_rare_in_the_mask_as_in_the_image_is_not_voted_down() -> None:
+    own = torch.full((3, 8, 20), 0.02)
+    own[0, :, :10], own[1, :, 10:] = 0.96, 0.96  # road on the left, car on the right
+    own[:, 1, 3] = own[:, 5, 14] = torch.tensor([0.35, 0.25, 0.40])  # poles in both halves
+    masks = torch.zeros((1, 8, 20), dtype=torch.bool)
+    masks[0, :, :10] = True
+    proposals = MaskProposals(masks, torch.zeros(1, 4), torch.ones(1))
+    pixels = labeller().vote(DenseMap(own.log(), True), proposals).pixels
+    assert pixels is not None
+    assert pixels.class_ids[1, 3] == 1  # road gains in a mask of road, more than poles do
+    share = own[2].mean()
+    evidence = voting.evidence(own[:, :, :10].mean((1, 2))[None], own.mean((1, 2)), 0.05)
+    assert abs(float(evidence[0, 2])) < 0.02 and float(share) < 0.03
 
 
 def test_blocks_of_pixels_give_what_one_block_gives(monkeypatch) -> None:  # type: ignore[no-untyped-def]
