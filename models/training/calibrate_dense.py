@@ -23,7 +23,7 @@ PIXELS = 6000  # drawn from each image
 Pixels = tuple[Tensor, Tensor]  # (PIXELS, 11) logits, (PIXELS,) class ids
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def draw(model: torch.nn.Module, data: Path, stride: int) -> dict[str, list[Pixels]]:
     """Return sequence -> pixels of every stride-th image, with their logits."""
     drawn: dict[str, list[Pixels]] = {}
@@ -46,7 +46,7 @@ def fit(images: list[Pixels], steps: int) -> Tensor:
     for step in range(steps):
         optimiser.param_groups[0]['lr'] = 0.03 * (1 - step / steps)
         logits, truth = images[int(torch.randint(len(images), ()))]
-        moved = logits.clone() + offsets
+        moved = logits + offsets
         loss = functional.cross_entropy(moved, truth) + lovasz_softmax(moved.softmax(1), truth)
         optimiser.zero_grad()
         loss.backward()
@@ -59,8 +59,8 @@ def main() -> None:
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--model', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--stride', type=int, default=3, help='every so many-th image')
-    parser.add_argument('--steps', type=int, default=200)
+    parser.add_argument('--stride', type=int, default=6, help='every so many-th image')
+    parser.add_argument('--steps', type=int, default=120)
     parser.add_argument('--threads', type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

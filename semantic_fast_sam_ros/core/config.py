@@ -120,7 +120,7 @@ class VoteSettings:
         live=True,
     )
     fusion_weight: float = setting(
-        0.25,
+        0.35,
         "fusion: trust in a mask's vote against a pixel's own probabilities; 0: none",
         minimum=0.0,
         maximum=100.0,
