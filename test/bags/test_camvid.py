@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core.config import from_values
+from semantic_fast_sam_ros.core.config import load_profile
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.evaluation.confusion import class_iou, confusion_matrix, mean_iou
@@ -40,7 +40,7 @@ def test_labels_of_a_recording_equal_and_score_as_those_of_the_images(tmp_path):
     if not files:
         pytest.skip(f'no CamVid in {CAMVID}: set CAMVID to its folder')
     try:
-        pipeline = SemanticFastSam(from_values(SETTINGS))
+        pipeline = SemanticFastSam(load_profile('embedded', SETTINGS))
     except ModelError as error:
         pytest.skip(f'the shipped models are not here: {error}')
     images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in files]
