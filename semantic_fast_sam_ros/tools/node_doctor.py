@@ -23,7 +23,8 @@ from semantic_fast_sam_ros.tools.judgement import judge_frames, judge_transport
 SEARCH_S = 7.0  # for the node to be seen: DDS repeats a lost announcement after three seconds
 DISCOVERY_S = 10.0  # for the services and topics of a node that was seen
 ANSWER_S, ATTEMPTS = 2.0, 4
-DIAGNOSTICS_S = 10.0  # for two diagnostics; their period is a second by default
+DIAGNOSTICS_S = 10.0  # for diagnostics over WATCH_S; their period is a second by default
+WATCH_S = 2.0  # for rates
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 WHAT_TO_DO = {
     'unconfigured': 'ros2 lifecycle set {node} configure (its log says if that was tried)',
@@ -65,7 +66,7 @@ class NodeDoctor:
             return
         yield Finding('ok', 'node', f'{self.name} runs')
         state = self._state()
-        self._wait(lambda: len(self._reports) >= 2, DIAGNOSTICS_S)
+        self._wait(lambda: self._watched_s() >= WATCH_S, DIAGNOSTICS_S)
         yield from self._judge_state(state)
         parameters = self._parameters()
         yield from self._judge_time(parameters)
@@ -197,14 +198,17 @@ class NodeDoctor:
             rates = (self._rate_hz(name) for name in ('frames_received', 'frames_dropped_idle'))
             yield from judge_frames(values, *rates)
 
+    def _watched_s(self) -> float:
+        return self._reports[-1][0] - self._reports[0][0] if self._reports else 0.0
+
     def _rate_hz(self, count: str) -> float:
         """Return how fast a count of frames grew between the first and the last diagnostics."""
-        (began, first), (ended, last) = self._reports[0], self._reports[-1]
+        (_, first), (_, last) = self._reports[0], self._reports[-1]
         before, after = (
             int(next((v.value for v in status.values if v.key == count), 0))
             for status in (first, last)
         )
-        return (after - before) / max(ended - began, 1e-3)
+        return (after - before) / max(self._watched_s(), 1e-3)
 
 
 def examine(name: str) -> Iterator[Finding]:
