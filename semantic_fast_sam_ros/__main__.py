@@ -28,6 +28,7 @@ COMMANDS = (
     'evaluate',
     'sweep',
     'benchmark',
+    'export',
     'prefetch',
     'doctor',
 )

@@ -476,9 +476,9 @@ class Config:
     )
     backend: str = setting(
         'auto',
-        'what runs mask and dense network. openvino, twice as fast on a CPU, converts them once, '
-        'at the first start; auto: what is converted already runs on OpenVINO, the rest on torch. '
-        'tensorrt: through ONNX Runtime',
+        'what runs mask and dense network; other than torch, it converts them once, at the first '
+        'start. auto: on a CPU, OpenVINO where it is installed and the network ships or is '
+        'converted already (command export), else torch. tensorrt: through ONNX Runtime',
         choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'),
     )
     threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pinning import checksum
+from semantic_fast_sam_ros.core.resources import resource_folder
 
 Network = Callable[[Tensor], tuple[Tensor, ...]]  # batch (1, 3, h, w) -> the module's outputs
 LIBRARIES = {'openvino': 'openvino', 'onnxruntime': 'onnxruntime', 'tensorrt': 'onnxruntime'}
@@ -47,9 +49,7 @@ def load_network(
     """
     module = module.eval()
     suits = device.type == 'cpu' and dtype == torch.float32
-    ready = backend != 'auto' or (
-        suits and _installed('openvino') and _openvino_file(source).is_file()
-    )
+    ready = backend != 'auto' or (suits and _installed('openvino') and _worth_converting(source))
     if backend == 'torch' or not ready:
         return module
     name = 'openvino' if backend == 'auto' else backend
@@ -72,11 +72,10 @@ class OpenVinoNetwork:
 
     def __init__(self, module: nn.Module, source: Path, device: torch.device) -> None:
         """Convert, or take the conversion of an earlier run."""
-        import openvino as untyped_openvino
-
-        openvino: Any = untyped_openvino
+        openvino = _openvino()
         file = _openvino_file(source)
         if not file.is_file():
+            log.info('converting %s for OpenVINO, once', source.name)
             export_openvino(module, file)
         options = {
             'PERFORMANCE_HINT': 'LATENCY',
@@ -136,7 +135,30 @@ ENGINES: dict[str, Callable[[nn.Module, Path, torch.device], Network]] = {
 def engine_file(source: Path, ending: str) -> Path:
     """Return the file in the cache that holds a conversion of a network."""
     folder = weights.cache_folder() / 'engines'
-    return folder / f'{source.stem}-{checksum(source)[:16]}-torch{torch.__version__}.{ending}'
+    return folder / f'{_stem(source)}-torch{torch.__version__}.{ending}'
+
+
+def _worth_converting(source: Path) -> bool:
+    """Say whether `auto` may convert: what ships takes seconds, others wait to be asked for."""
+    ships = source.resolve().is_relative_to(resource_folder('models').resolve())
+    return ships or _openvino_file(source).is_file()
+
+
+def _openvino() -> Any:
+    """Import OpenVINO without the telemetry that it would send to its maker."""
+    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def conversions(source: Path) -> list[Path]:
+    """Return the files in the cache that hold conversions of a network."""
+    return sorted(engine_file(source, 'any').parent.glob(f'{_stem(source)}-*'))
+
+
+def _stem(source: Path) -> str:
+    return f'{source.stem}-{checksum(source)[:16]}'
 
 
 def _openvino_file(source: Path) -> Path:
@@ -145,9 +167,7 @@ def _openvino_file(source: Path) -> Path:
 
 def export_openvino(module: nn.Module, file: Path) -> None:
     """Write a network as OpenVINO's .xml and .bin, for batches of any height and width."""
-    import openvino as untyped_openvino
-
-    openvino: Any = untyped_openvino
+    openvino = _openvino()
     with _traceable(module):
         model = openvino.convert_model(module, example_input=_example(), input=[[1, 3, -1, -1]])
     with _written(file, file.with_suffix('.bin')) as partial:

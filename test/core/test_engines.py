@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,25 @@ def test_auto_takes_openvino_once_a_conversion_is_there(source: Path) -> None:
     engines.load_network(module, source, 'openvino', CPU, torch.float32)
     network = engines.load_network(module, source, 'auto', CPU, torch.float32)
     assert isinstance(network, engines.OpenVinoNetwork)
+
+
+def test_auto_converts_what_ships(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs('openvino')
+    monkeypatch.setattr(engines, 'resource_folder', lambda _: source.parent)
+    module = Doubled().requires_grad_(False)
+    network = engines.load_network(module, source, 'auto', CPU, torch.float32)
+    assert isinstance(network, engines.OpenVinoNetwork)
+
+
+def test_openvino_sends_no_telemetry() -> None:
+    needs('openvino')
+    code = (
+        'from semantic_fast_sam_ros.core import engines; engines._openvino();'
+        'from openvino.tools.ovc import telemetry_utils, convert_impl;'
+        'print(telemetry_utils.tm.__name__, convert_impl.tm.__name__)'
+    )
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ['openvino.tools.ovc.telemetry_stub'] * 2
 
 
 def test_other_weights_are_converted_anew(source: Path) -> None:

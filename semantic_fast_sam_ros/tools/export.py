@@ -1,0 +1,104 @@
+"""Convert the networks of a profile for a faster backend; compare labels and times with torch."""
+
+import argparse
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.bags.images import find_files, read_file
+from semantic_fast_sam_ros.benchmarking import scenes
+from semantic_fast_sam_ros.core import engines, weights
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam, policy_of
+from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+
+PARITY = 0.995  # of the pixels; also where numbers differ in their last bits
+Rgb = NDArray[np.uint8]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        '--backend',
+        default='openvino',
+        choices=sorted(engines.ENGINES),
+        help='default: openvino, which `backend: auto` then uses',
+    )
+    parser.add_argument(
+        '--images', type=Path, help='images to compare on (default: photos of ultralytics)'
+    )
+    parser.add_argument('--limit', type=int, default=20, help='so many of them (default: 20)')
+    parser.add_argument('--output', type=Path, metavar='DIR', help='copy the converted files here')
+    add_pipeline_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert and compare; 1 if too many labels differ."""
+    config = config_from(arguments)
+    images = list(_images(arguments.images, arguments.limit))
+    plain = SemanticFastSam(replace(config, backend='torch'))
+    fast = SemanticFastSam(replace(config, backend=arguments.backend))
+    files = [file for source in sources(config) for file in engines.conversions(source)]
+    for file in files:
+        print(f'{file} ({file.stat().st_size / 1e6:.1f} MB)')
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy2(file, arguments.output)
+    equal, times = compare(plain, fast, images)
+    for name, milliseconds in zip(('torch', arguments.backend), times, strict=True):
+        print(f'{name}: {milliseconds:.1f} ms an image, median of {len(images)}')
+    print(f'labels equal on {equal:.3%} of the pixels (at least {PARITY:.1%} are asked for)')
+    return 0 if equal >= PARITY else 1
+
+
+def compare(
+    plain: SemanticFastSam, fast: SemanticFastSam, images: list[Rgb]
+) -> tuple[float, tuple[float, float]]:
+    """Label images by turns.
+
+    Returns:
+        the share of pixels with equal labels, and the median time of an image with each, ms.
+    """
+    plain(images[0])  # the first call pays for lazy start-up
+    fast(images[0])
+    pairs = [(_timed(plain, image), _timed(fast, image)) for image in images]
+    equal = sum(int((a == b).sum()) for (a, _), (b, _) in pairs)
+    medians = (statistics.median(pair[i][1] for pair in pairs) for i in (0, 1))
+    return equal / sum(a.size for (a, _), _ in pairs), (next(medians), next(medians))
+
+
+def sources(config: Config) -> list[Path]:
+    """Return the file or folder of each network that a backend may run."""
+    policy, found = policy_of(config), [weights.checkpoint_file]
+    models = [config.masks.model]
+    if config.labeller in ('closed_set', 'hybrid'):
+        models.append(config.dense.model)
+        by_file = config.dense.model.endswith(weights.CHECKPOINT_SUFFIXES)
+        found.append(weights.checkpoint_file if by_file else weights.pretrained_folder)
+    return [Path(find(name, policy)) for find, name in zip(found, models, strict=True)]
+
+
+def _timed(pipeline: SemanticFastSam, image: Rgb) -> tuple[NDArray[np.unsignedinteger], float]:
+    started = time.perf_counter()
+    labels = pipeline(image).label_map
+    return labels, 1000 * (time.perf_counter() - started)
+
+
+def _images(folder: Path | None, limit: int) -> Iterator[Rgb]:
+    if folder is None:
+        yield from scenes.photos((480, 640))
+        return
+    found = (p.image for file in find_files(folder) for p in read_file(file, folder, []))
+    readable = (image for image in found if image is not None)
+    images = [image for image, _ in zip(readable, range(max(1, limit)), strict=False)]
+    if not images:
+        raise ConfigError(f'{folder} holds no readable image')
+    yield from images
