@@ -105,10 +105,12 @@ def compare_closed(bench: Bench, rounds: int) -> list[Comparison]:
         'afternoon': in_an_afternoon,
         'ours': lambda: bench.pipeline(bench.image),
     }
+    threads = torch.get_num_threads()
     facts = {
         'equal_pixels': float((as_published() + 1 == ours.label_map).mean()),
         'peer_masks': len(segment(bench.image)),
     }
+    torch.set_num_threads(threads)  # ultralytics' call took one of two away
     rebuilt = elapsed_ms(lambda: afternoon.FastSamCall(bench.checkpoint, bench.config.masks))
     times = by_turns(actions, rounds)
     mine = median(times['ours'])
