@@ -16,6 +16,7 @@ from semantic_fast_sam_ros.core.types import SegmentationResult
 TOPICS = ('label_image', 'confidence', 'overlay')  # what Nav2 and RViz take
 NAMESPACE = 'semantic_fast_sam_benchmark'
 DISCOVERY_LIMIT_S = 30.0
+END_S = 10.0
 
 
 class RenderOnly:
@@ -62,7 +63,11 @@ class Published(RenderOnly):
         import rclpy
 
         self._listener.terminate()
-        self._listener.wait()
+        try:
+            self._listener.wait(END_S)
+        except subprocess.TimeoutExpired:  # seen once, on a busy machine
+            self._listener.kill()
+            self._listener.wait()
         self._node.destroy_node()  # type: ignore[no-untyped-call]
         rclpy.try_shutdown()
 
