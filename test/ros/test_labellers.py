@@ -20,7 +20,8 @@ pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.filterwarnings('ignore:.*torch.jit:FutureWarning'),
 ]
-NAMES = 'road, car | vehicle, dog'
+# The tiny captions never say `van`: ssa_engine may find a removed name again in the image.
+NAMES = 'road, van | vehicle, dog'
 
 
 def _clip(folder: Path) -> dict[str, object]:
@@ -77,13 +78,13 @@ def test_images_are_labelled_and_names_change(labeller: str, peer: Peer, tmp_pat
         peer.wait_active()
         watcher = Watcher(peer)
         until(lambda: ids_of(watcher.shoot()), f'{labeller} labels something')
-        assert {1: 'road', 2: 'car', 3: 'dog'}.items() <= watcher.names().items()
+        assert {1: 'road', 2: 'van', 3: 'dog'}.items() <= watcher.names().items()
         _no_image_before_its_names(watcher)
         answer = peer.set('vocabulary', 'dog, lamp, tree, pole')
         assert answer.successful, answer.reason
         until(lambda: watcher.shoot() and 'lamp' in watcher.names().values(), 'the new names')
         until(lambda: ids_of(watcher.shoot()), f'{labeller} labels something by new names')
-        assert watcher.names()[3] == 'dog' and 'car' not in watcher.names().values()
+        assert watcher.names()[3] == 'dog' and 'van' not in watcher.names().values()
         _no_image_before_its_names(watcher)
         assert not running.node.failed
     finally:
