@@ -73,6 +73,14 @@ PLAIN = (
         'truth',
         true_rest=True,
     ),
+    Row(
+        'true_labels_pure_true_rest',
+        'the same, only masks at least 95 % of one class (vote.minimum_purity)',
+        'fastsam',
+        'truth',
+        minimum_share=0.95,
+        true_rest=True,
+    ),
 )
 ROWS = {row.name: row for row in PLAIN}
 
