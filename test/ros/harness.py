@@ -163,12 +163,16 @@ class Peer:
     def change(self, transition: int, node: str = NAME) -> bool:
         """Ask for a lifecycle transition; return whether it succeeded."""
         client = self.client(ChangeState, f'{node}/change_state')
-        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        try:
-            until(future.done, 'the transition', 2 * ANSWER_S)
-        except AssertionError:  # the answer may be lost; the state is told after the transition
-            return self.state(node) == GOALS[transition]
-        return bool(future.result().success)
+        request = ChangeState.Request(transition=Transition(id=transition))
+        for _ in range(3):
+            future = client.call_async(request)
+            with contextlib.suppress(AssertionError):
+                until(future.done, 'the transition', 2 * ANSWER_S)
+                return bool(future.result().success)
+            # The answer may be lost, or the question; the state is told after the transition.
+            if self.state(node) == GOALS[transition]:
+                return True
+        return False
 
     def state(self, node: str = NAME) -> int:
         """Return the lifecycle state, such as State.PRIMARY_STATE_ACTIVE."""
