@@ -15,6 +15,8 @@ Starter = Callable[..., RunningNode]
 ROUNDS = 50
 WARM_UP_ROUNDS = 10  # caches of torch and of the allocator fill meanwhile
 GROWTH_BYTES = 16 << 20  # less than half a megabyte a round; a round loads 25 MB of networks
+# One a round would be ROUNDS of them. The middleware opens a socket or a thread by itself.
+GROWTH_HANDLES = ROUNDS // 10
 # From (state, transition) to state; what is not here is refused and changes nothing.
 ALLOWED = {
     ('unconfigured', 'configure'): 'inactive',
@@ -81,8 +83,8 @@ def test_fifty_lives_leave_no_memory_threads_or_files_behind(walk: Walk) -> None
         walk.take('cleanup')
     assert before is not None
     after = resources(process)
-    assert after['threads'] <= before['threads']
-    assert after['files'] <= before['files']
+    assert after['threads'] - before['threads'] < GROWTH_HANDLES, (before, after)
+    assert after['files'] - before['files'] < GROWTH_HANDLES, (before, after)
     assert after['bytes'] - before['bytes'] < GROWTH_BYTES, (before, after)
 
 
