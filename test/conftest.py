@@ -1,9 +1,14 @@
-"""Let all tests import the checkout and `tiny`, and keep them out of the user's cache."""
+"""Let all tests import the checkout and `tiny`; keep them out of the user's cache; a browser."""
 
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 HERE = Path(__file__).resolve().parent
 for folder in (HERE, HERE.parent):
@@ -20,3 +25,21 @@ for name in ('HF_HOME', 'YOLO_CONFIG_DIR', 'MPLCONFIGDIR'):
 def pytest_sessionfinish() -> None:
     """Remove the cache."""
     CACHE.cleanup()
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    """Give Debian's chromium, driven by Playwright."""
+    playwright = pytest.importorskip(
+        'playwright.sync_api', reason='playwright is missing (requirements/test.txt)'
+    )
+    names = ('chromium', 'chromium-browser', 'google-chrome')
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip('no chromium on this machine (Debian, Ubuntu: apt install chromium)')
+    # Chromium's sandbox refuses to run for root, which containers usually are.
+    flags = ['--no-sandbox'] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=flags)
+        yield opened
+        opened.close()
