@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting
-from semantic_fast_sam_ros.core.config import VoteSettings
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.types import (
     MaskLabels,
     MaskProposals,

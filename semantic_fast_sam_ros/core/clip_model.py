@@ -11,8 +11,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import ClipSettings
 from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.model_settings import ClipSettings
 from semantic_fast_sam_ros.core.weights import Policy
 
 CONFIG_NAME = 'open_clip_config.json'

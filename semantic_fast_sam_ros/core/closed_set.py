@@ -7,10 +7,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting
-from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.masks import topmost
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.prototypes import coarse_size, nearest
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.vocabulary import (

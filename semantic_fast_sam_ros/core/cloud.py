@@ -5,9 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core import render
-from semantic_fast_sam_ros.core.config import CloudSettings
 from semantic_fast_sam_ros.core.decoding import ImageMessage, pixel_rows
 from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.node_settings import CloudSettings
 from semantic_fast_sam_ros.core.resize import nearest
 from semantic_fast_sam_ros.core.types import SegmentationResult
 

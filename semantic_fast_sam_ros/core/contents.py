@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core import render
 from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.config import CAMERA_INFO, OutputSettings, parse_size
+from semantic_fast_sam_ros.core.config import parse_size
+from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO, OutputSettings
 from semantic_fast_sam_ros.core.outlines import Outlines, outlines
 from semantic_fast_sam_ros.core.resize import resize_result
 from semantic_fast_sam_ros.core.types import SegmentationResult

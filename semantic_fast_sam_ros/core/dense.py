@@ -9,11 +9,11 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import DenseSettings
 from semantic_fast_sam_ros.core.engines import Network, load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
+from semantic_fast_sam_ros.core.model_settings import DenseSettings
 from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.weights import Policy
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import MaskSettings
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.model_settings import MaskSettings
 from semantic_fast_sam_ros.core.prototypes import PrototypeMasks
 from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.types import MaskProposals

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
 NAME_MINIMUM_SHARE = 0.012  # of the image, below which a region gets no name

@@ -8,9 +8,10 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.captions import BlipCaptioner
 from semantic_fast_sam_ros.core.clip_model import ClipModel, load_clip
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import Config, VoteSettings, resolve_preset
+from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseSegmenter, load_dense
 from semantic_fast_sam_ros.core.dense_text import ClipSegSegmenter
+from semantic_fast_sam_ros.core.model_settings import VoteSettings, resolve_preset
 from semantic_fast_sam_ros.core.nouns import require_tagger
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names, resolve, without_repeats

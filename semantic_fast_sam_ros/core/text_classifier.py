@@ -9,8 +9,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting
-from semantic_fast_sam_ros.core.config import ClipSettings
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.model_settings import ClipSettings
 from semantic_fast_sam_ros.core.types import MaskLabels
 from semantic_fast_sam_ros.core.vocabulary import (
     UNLABELLED,

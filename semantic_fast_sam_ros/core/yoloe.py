@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting, weights
-from semantic_fast_sam_ros.core.config import Config, MaskSettings
+from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.model_settings import MaskSettings
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.vocabulary import UNLABELLED, Vocabulary
 from semantic_fast_sam_ros.core.yoloe_network import Instances, YoloeNetwork, YoloeText, spread

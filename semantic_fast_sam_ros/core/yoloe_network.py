@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.config import YoloeSettings
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import BOX_AND_SCORE, load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.model_settings import YoloeSettings
 
 TEXT_BATCH = 80  # texts encoded at once
 VOTE_STRIDE = 4  # the votes' grid is so much coarser than what the network is given

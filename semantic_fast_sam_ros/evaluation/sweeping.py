@@ -14,10 +14,11 @@ from torchvision.ops import nms
 
 from semantic_fast_sam_ros.core import pipeline, weights
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import Config, MaskSettings, VoteSettings
+from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.model_settings import MaskSettings, VoteSettings
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
 from semantic_fast_sam_ros.evaluation import boundaries, confusion

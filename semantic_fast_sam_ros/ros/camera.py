@@ -10,7 +10,8 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core.config import Config, InputSettings
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.node_settings import InputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.ros import connections, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry

@@ -12,7 +12,6 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.config import CAMERA_INFO, OutputSettings
 from semantic_fast_sam_ros.core.contents import (
     ANNOTATIONS,
     COLOURS,
@@ -23,6 +22,7 @@ from semantic_fast_sam_ros.core.contents import (
     POINTS,
     frame_contents,
 )
+from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO, OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos

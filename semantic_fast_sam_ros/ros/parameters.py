@@ -12,8 +12,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.config import Config, Setting
+from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.setting import Setting
 from semantic_fast_sam_ros.core.vocabulary import suggestion
 
 # Parameters that rclpy itself declares or reads.

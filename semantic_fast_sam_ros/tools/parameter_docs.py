@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.config import Setting
+from semantic_fast_sam_ros.core.setting import Setting
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'parameters.md'
 COMMAND = 'python -m semantic_fast_sam_ros.tools.parameter_docs'
 TYPES = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}
 INTRODUCTION = f"""# Parameters
 
-<!-- Written by `{COMMAND}`: change core/config.py, not this file. -->
+<!-- Written by `{COMMAND}`: change the settings in core/, not this file. -->
 
 The parameters of the node, which are also the keys of a profile in `config/`. `ros2 param describe
 /semantic_fast_sam NAME` says the same. Those marked *live* can be set while the node runs and take

@@ -2,8 +2,9 @@
 
 import argparse
 
-from semantic_fast_sam_ros.core.config import CAMERA_INFO, Config, load_profile
+from semantic_fast_sam_ros.core.config import Config, load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO
 from semantic_fast_sam_ros.core.vocabulary import parse_yaml
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.dense import DenseMap
 from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from semantic_fast_sam_ros.core.carried import CarriedLabels
-from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.masks import rasterise
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.types import MaskProposals, SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import from_names
 

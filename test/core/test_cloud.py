@@ -11,8 +11,8 @@ from semantic_fast_sam_ros.core.cloud import (
     labelled_points,
     result_points,
 )
-from semantic_fast_sam_ros.core.config import CloudSettings
 from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.node_settings import CloudSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import from_names
 

@@ -4,6 +4,7 @@ import pytest
 
 from semantic_fast_sam_ros.core import config
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.setting import Setting
 
 
 def test_values_survive_flattening_and_building() -> None:
@@ -36,7 +37,7 @@ def test_a_bad_value_is_refused_with_what_would_be_right(
 
 
 @pytest.mark.parametrize('known', config.settings(), ids=lambda known: known.name)
-def test_a_setting_explains_itself_and_its_default_is_allowed(known: config.Setting) -> None:
+def test_a_setting_explains_itself_and_its_default_is_allowed(known: Setting) -> None:
     assert len(known.help) > 10
     assert config.check(known, known.default) == known.default
     if known.kind in (int, float):  # the messages and the ROS descriptors name both ends

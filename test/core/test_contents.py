@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.config import OutputSettings
 from semantic_fast_sam_ros.core.contents import Compressed, Content, frame_contents
+from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import from_names
 

@@ -10,9 +10,9 @@ import tiny
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.config import DenseSettings
 from semantic_fast_sam_ros.core.dense import DenseMap, TransformersSegmenter, load_dense
 from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.model_settings import DenseSettings
 from semantic_fast_sam_ros.core.weights import Policy
 
 CPU = torch.device('cpu')

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import MaskSettings
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.model_settings import MaskSettings
 
 CPU = torch.device('cpu')
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.dense import DenseMap
 from semantic_fast_sam_ros.core.masks import rasterise
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tiny
 
-from semantic_fast_sam_ros.core.config import Config, DenseSettings, from_values
+from semantic_fast_sam_ros.core.config import Config, from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError, ModelError
+from semantic_fast_sam_ros.core.model_settings import DenseSettings
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.render import colour_labels, overlay
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names

@@ -10,8 +10,8 @@ from scenes import NAMES, Scene, loop, scene, scenes, vote
 
 from semantic_fast_sam_ros.core import closed_set, prototypes, voting
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import VoteSettings
 from semantic_fast_sam_ros.core.masks import rasterise
+from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 
 PLAIN = VoteSettings(mode='hard', minimum_purity=0.0, maximum_mask_share=1.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.config import ClipSettings
+from semantic_fast_sam_ros.core.model_settings import ClipSettings
 from semantic_fast_sam_ros.core.text_classifier import build_classifier, name_masks
 from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary, parse_list
 

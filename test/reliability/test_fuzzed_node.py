@@ -17,6 +17,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core.setting import Setting
 
 IMAGES = 300  # over DDS, of each kind; test_damaged_images.py decodes ten thousand
 DAMAGED = {'raw': (Image, damaged_image), 'compressed': (CompressedImage, damaged_compressed)}
@@ -94,7 +95,7 @@ def parameter(draw: some.DrawFn) -> Parameter:
     return Parameter(name=without(name), value=ParameterValue(type=kind, **{field: draw(values)}))
 
 
-def fitting(draw: some.DrawFn, known: configuration.Setting) -> ParameterValue:
+def fitting(draw: some.DrawFn, known: Setting) -> ParameterValue:
     """Draw a value of a setting's type, in or just out of its range."""
     if known.choices:
         text = draw(some.sampled_from([*known.choices, 'other']))

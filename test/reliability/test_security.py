@@ -18,11 +18,12 @@ from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.captions import BlipCaptioner
 from semantic_fast_sam_ros.core.clip_model import load_clip
-from semantic_fast_sam_ros.core.config import ClipSettings, DenseSettings, from_values
+from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.dense import load_dense
 from semantic_fast_sam_ros.core.dense_text import load_transformers
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError, SemanticFastSamError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
+from semantic_fast_sam_ros.core.model_settings import ClipSettings, DenseSettings
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.yoloe_network import YoloeText
 from semantic_fast_sam_ros.tools import view

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from semantic_fast_sam_ros.core.config import Config, MaskSettings
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.model_settings import MaskSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names
 from semantic_fast_sam_ros.ros import budget, process

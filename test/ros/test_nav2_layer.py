@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.config import OutputSettings
+from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.ros.outputs import Outputs
 

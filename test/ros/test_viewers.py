@@ -7,8 +7,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core.config import OutputSettings
 from semantic_fast_sam_ros.core.contents import PACKED_INSTANCES, frame_contents
+from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.ros.conversions import to_message

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.config import Setting
+from semantic_fast_sam_ros.core.setting import Setting
 from semantic_fast_sam_ros.tools import parameter_docs
 
 
