@@ -63,13 +63,13 @@ class Bench:
 
 def compare_votes(bench: Bench, rounds: int) -> Comparison:
     """Time vote and painting alone; raises AssertionError if the labels differ."""
-    from semantic_fast_sam_ros.core.masks import sort_by_area
+    from semantic_fast_sam_ros.core.masks import largest_first
 
     labeller = bench.pipeline._labeller
     assert isinstance(labeller, ClosedSetLabeller)
     dense = labeller._segmenter.segment(bench.pixels)
     size = (bench.image.shape[0], bench.image.shape[1])
-    proposals = sort_by_area(bench.masks)
+    proposals = largest_first(bench.masks, 1.0)
 
     def ours() -> torch.Tensor:
         return rasterise(proposals.masks, labeller.vote(dense, proposals))[0]

@@ -23,6 +23,13 @@ class Axis:
         """Return `count` points spread evenly over the image; 0 is the first pixel's centre."""
         return (torch.arange(count, device=device) + 0.5) * (self.pixels / count) - 0.5
 
+    def shares(self, samples: int, low: Tensor, high: Tensor) -> Tensor:
+        """Return how many pixels of N ranges lie nearest to each map sample, (N, samples)."""
+        edges = (torch.arange(samples + 1, device=low.device) - self.offset) / self.step
+        edges[0], edges[-1] = 0, self.pixels  # what lies before and behind the map is the edge's
+        inside = edges[None].clamp_min(low[:, None]).minimum(high[:, None])
+        return inside.diff(dim=1).clamp_min_(0)
+
 
 @dataclass(frozen=True)
 class Cells:

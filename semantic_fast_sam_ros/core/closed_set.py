@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import voting
@@ -11,7 +10,6 @@ from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.masks import topmost
 from semantic_fast_sam_ros.core.model_settings import VoteSettings
-from semantic_fast_sam_ros.core.prototypes import coarse_size, nearest
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.vocabulary import (
     Vocabulary,
@@ -148,15 +146,10 @@ def _pixels(
 
     Logarithms are interpolated, as transformers' own post-processing interpolates logits.
     """
-    between = _bounded(len(ids), size)
-    if tuple(probabilities.shape[1:]) == between:
-        confidence, rows = probabilities.max(0)
-    else:
-        logits = probabilities.clamp_min(voting.TINY).log_()
-        scaled = functional.interpolate(logits[None], between, mode='bilinear')[0]
-        confidence, rows = voting.best_of(scaled.softmax(0))
+    logits = probabilities.clamp_min(voting.TINY).log_()
+    confidence, rows = voting.most_likely(logits, size)
     rows = rows * (confidence >= minimum[rows])
-    return PixelLabels(_resize(ids[rows], size), _resize(confidence, size))
+    return PixelLabels(ids[rows], confidence)
 
 
 def _bounded(classes: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -164,9 +157,5 @@ def _bounded(classes: int, size: tuple[int, int]) -> tuple[int, int]:
     values = classes * size[0] * size[1]
     if values <= MAX_PROBABILITY_VALUES:
         return size
-    return coarse_size(size, int(max(size) * (MAX_PROBABILITY_VALUES / values) ** 0.5))
-
-
-def _resize(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (H, W) to the nearest value; as it is where the size fits already."""
-    return values if tuple(values.shape) == size else nearest(values[None], size)[0]
+    gain = (MAX_PROBABILITY_VALUES / values) ** 0.5
+    return max(1, round(size[0] * gain)), max(1, round(size[1] * gain))

@@ -125,7 +125,7 @@ class TransformersSegmenter:
                 options['do_center_crop'] = False  # the scores would lie over the centre only
             prepared = self._processor(images=image, return_tensors='pt', **options)
             pixels = prepared['pixel_values']
-        return pixels.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+        return pixels.to(self._device, self._dtype)
 
     def _scaled(self, image: Tensor) -> Tensor:
         size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))

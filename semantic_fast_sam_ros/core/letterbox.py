@@ -57,7 +57,7 @@ def letterbox(
         stride: of the network.
 
     Returns:
-        (1, 3, h, w) in [0, 1], channels last, and the place of the image in it.
+        (1, 3, h, w) in [0, 1], and the place of the image in it.
     """
     height, width = image.shape[1:]
     size = -(-size // stride) * stride
@@ -67,9 +67,10 @@ def letterbox(
     x = image[None] if image.device.type == 'cpu' else image[None].to(dtype)
     if scaled != (height, width):
         x = functional.interpolate(x, scaled, mode='bilinear')
-    x = x.to(dtype) / 255
-    spare = [(size - side) % stride / 2 for side in scaled]
-    top, left = (round(s - 0.1) for s in spare)
-    bottom, right = (round(s + 0.1) for s in spare)
-    x = functional.pad(x, (left, right, top, bottom), value=GREY)
-    return x.contiguous(memory_format=torch.channels_last), Letterbox(*scaled, top, left)
+    spare = [(size - side) % stride for side in scaled]
+    top, left = (round(s / 2 - 0.1) for s in spare)
+    padded = (1, 3, scaled[0] + spare[0], scaled[1] + spare[1])
+    batch = torch.full(padded, GREY, dtype=dtype, device=image.device)
+    place = Letterbox(*scaled, top, left)
+    torch.div(x, 255, out=place.crop(batch))
+    return batch, place

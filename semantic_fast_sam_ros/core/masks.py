@@ -14,19 +14,16 @@ def areas(masks: Shapes) -> Tensor:
     return masks.flatten(1).sum(1) if isinstance(masks, Tensor) else masks.areas()
 
 
-def drop_frame_filling(proposals: MaskProposals, maximum_share: float) -> MaskProposals:
-    """Drop masks that cover more than a share of the image.
+def largest_first(proposals: MaskProposals, maximum_share: float) -> MaskProposals:
+    """Return the proposals by falling area, without those of more than a share of the image.
 
     FastSAM gives masks of the whole frame for boxes near the border; painted, one of them
-    would wipe the dense map.
+    would wipe the dense map. Masks of equal areas keep their order.
     """
     height, width = proposals.size
-    return proposals.take(areas(proposals.shapes) <= maximum_share * height * width)
-
-
-def sort_by_area(proposals: MaskProposals) -> MaskProposals:
-    """Return the proposals with the largest mask first; equal ones keep their order."""
-    return proposals.take(areas(proposals.shapes).argsort(descending=True, stable=True))
+    sizes = areas(proposals.shapes)
+    order = sizes.argsort(descending=True, stable=True)
+    return proposals.take(order[sizes[order] <= maximum_share * height * width])
 
 
 def topmost(masks: Shapes) -> Tensor:

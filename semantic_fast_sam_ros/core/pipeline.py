@@ -20,7 +20,7 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
     MONO8_IDS,
@@ -207,8 +207,7 @@ class SemanticFastSam:
         # 2. Masks, largest first, none of the whole frame.
         with stage('mask_post'):
             proposals = self._generator.generate(pixels)
-            proposals = drop_frame_filling(proposals, self.config.vote.maximum_mask_share)
-            proposals = sort_by_area(proposals)
+            proposals = largest_first(proposals, self.config.vote.maximum_mask_share)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
             labels = labeller.label(pixels, proposals)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.cells import Axis, Cells
 
-COARSE_SIDE = 160  # longer side of the grid on which areas are counted, points
+CORNERS = 4  # samples round a cell
 HALF = 2  # of the network's size, in prototypes, which have a quarter of it
 PAINT_CHUNK_ELEMENTS = 1 << 26  # bounds the temporary of `topmost_of` for large images
 Size = tuple[int, int]
@@ -70,21 +70,26 @@ class PrototypeMasks:
         return self._cut[size]
 
     def areas(self) -> Tensor:
-        """Return about the number of pixels in each mask, (N,) float32, from a coarse grid."""
-        size = coarse_size(self.size, COARSE_SIDE)
-        share = self.size[0] * self.size[1] / (size[0] * size[1])
-        return self.at(size).flatten(1).float().sum(1) * share
+        """Return about the number of pixels in each mask, (N,) float32: samples are not parted."""
+        x1, y1, x2, y2 = self.boxes.unbind(1)
+        height, width = self.prototypes.shape[1:]
+        return self._summed(self.rows.shares(height, y1, y2), self.columns.shares(width, x1, x2))
 
     def filled(self) -> Tensor:
         """Return which masks can have a pixel, (N,) bool."""
         x1, y1, x2, y2 = self.boxes.unbind(1)
         height, width = self.prototypes.shape[1:]
         row, column = (torch.arange(n, device=self.boxes.device) for n in (height, width))
-        near = _between(row, self.rows.positions(y1) - 1, self.rows.positions(y2) + 1)[:, :, None]
-        near = near & _between(
+        near_rows = _between(row, self.rows.positions(y1) - 1, self.rows.positions(y2) + 1)
+        near_columns = _between(
             column, self.columns.positions(x1) - 1, self.columns.positions(x2) + 1
-        ).unsqueeze(1)
-        return ((self.values > 0) & near).flatten(1).any(1)
+        )
+        return self._summed(near_rows.float(), near_columns.float()) > 0
+
+    def _summed(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return what samples above zero sum to, weighed by row (N, h) and column (N, w)."""
+        across = (self.values > 0).to(columns.dtype) @ columns[:, :, None]
+        return (across[:, :, 0] * rows).sum(1)
 
     def topmost(self) -> Tensor:
         """Return for each pixel the last mask that covers it, (H, W) int16 from 1; 0 = none.
@@ -128,16 +133,15 @@ class PrototypeMasks:
         x1, y1, x2, y2 = self.boxes.unbind(1)
         rows_full, rows_part = rows.in_boxes(y1, y2)
         columns_full, columns_part = columns.in_boxes(x1, x2)
-        lowest = torch.minimum(values[:, :-1], values[:, 1:])
-        highest = torch.maximum(values[:, :-1], values[:, 1:])
-        full = torch.minimum(lowest[..., :-1], lowest[..., 1:]) > 0
-        full &= rows_full[:, :, None] & columns_full[:, None, :]
+        # In bytes, of which a processor takes four times as many at once as of floats.
+        above = (values > 0).view(torch.uint8)
+        corners = above[:, :-1] + above[:, 1:]
+        corners = corners[..., :-1] + corners[..., 1:]
+        full = (corners == CORNERS) & rows_full[:, :, None] & columns_full[:, None, :]
         order = torch.arange(1, len(self) + 1, dtype=torch.int16, device=values.device)
-        order = order[:, None, None]
-        below = torch.cat([order.new_zeros((1, *full.shape[1:])), full * order]).amax(0)
-        edge = torch.maximum(highest[..., :-1], highest[..., 1:]) > 0
-        edge &= rows_part[:, :, None] & columns_part[:, None, :]
-        edge &= ~full & (order > below)
+        below = (full * order[:, None, None]).amax(0)
+        edge = (corners > 0) & rows_part[:, :, None] & columns_part[:, None, :]
+        edge &= order[:, None, None] > below  # full cells are not above themselves
         return below, edge.nonzero(as_tuple=True)
 
     def _paint_edges(
@@ -163,12 +167,6 @@ class PrototypeMasks:
         place = (y[:, :, None] * top.shape[1] + x[:, None, :])[covered]
         number = (mask + 1).to(top.dtype)[:, None, None].expand_as(covered)[covered]
         return top.flatten().scatter_reduce_(0, place, number, 'amax').view_as(top)
-
-
-def coarse_size(size: Size, side: int) -> Size:
-    """Return a size of the same shape whose longer side is at most `side`."""
-    gain = min(1.0, side / max(size))
-    return max(1, round(size[0] * gain)), max(1, round(size[1] * gain))
 
 
 def nearest(masks: Tensor, size: Size) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 VOTE_CHUNK_ELEMENTS = 1 << 25  # float32 elements of one block of the mask matrix
+CACHED_ELEMENTS = 1 << 19  # float32 elements that a processor's own cache holds
 TINY = 1e-12  # keeps logarithms of probabilities finite
 RARE = 1e-6  # least share of an image that a class is taken to have
 
@@ -90,23 +91,57 @@ def fuse(masks: Tensor, probabilities: Tensor, evidence: Tensor, trust: Tensor) 
     return fused.view_as(probabilities)
 
 
-def best_of(probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the best probability of each pixel, and its class; ties go to the smaller class.
+def most_likely(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the best class of each pixel and its probability; ties go to the smaller class.
 
-    Five times as fast as torch.max on a CPU: floats from zero up are ordered as their bits are,
-    so the class goes into the last bits, and one maximum yields both.
+    As a softmax over bilinearly interpolated logits and its maximum, without ever holding all
+    classes of all pixels, and several times as fast on a CPU.
 
     Args:
-        probabilities: (C, H, W) float32, not below zero; overwritten.
+        logits: (C, h, w) float32, finite, on points spread evenly over the image.
+        size: height and width of the image.
 
     Returns:
-        (H, W) float32, too small by less than C / 2^23 of itself, and (H, W) int32.
+        probability (height, width) float32, and class (height, width) int32.
     """
-    last = (1 << (len(probabilities) - 1).bit_length()) - 1
-    numbers = torch.arange(len(probabilities), dtype=torch.int32, device=probabilities.device)
-    bits = probabilities.view(torch.int32).bitwise_or_(last)
-    best = bits.bitwise_xor_(numbers[:, None, None]).amax(0)
-    return (best & ~last).view(torch.float32), last - (best & last)
+    classes, device = len(logits), logits.device
+    (height, width), samples = size, logits.shape[1:]
+    # Columns by a matrix product, rows by block: each takes the two nearest samples.
+    wide = logits @ _interpolation(samples[1], width, device) if width != samples[1] else logits
+    upper, lower, share = _neighbours(samples[0], height, device)
+    share = share[:, None]
+    ranks = torch.arange(classes, 0, -1, dtype=logits.dtype, device=device)[:, None, None]
+    probability = logits.new_empty(size)
+    best = torch.empty(size, dtype=torch.int32, device=device)
+    block = CACHED_ELEMENTS if device.type == 'cpu' else VOTE_CHUNK_ELEMENTS
+    step = max(1, block // (classes * width))
+    for start in range(0, height, step):
+        rows = slice(start, start + step)
+        scores = wide.index_select(1, upper[rows])  # a third of the time of wide[:, ...]
+        scores.lerp_(wide.index_select(1, lower[rows]), share[rows])
+        scores.sub_(scores.amax(0)).exp_()
+        torch.reciprocal(scores.sum(0), out=probability[rows])
+        # Only the best have exp(0) = 1; rounding down leaves just them, cheaper than comparing.
+        best[rows] = classes - scores.floor_().mul_(ranks).amax(0)
+    return probability, best
+
+
+def _neighbours(samples: int, points: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the two samples round each of P points, and the second one's share, (P,) each."""
+    place = (torch.arange(points, device=device) + 0.5) * (samples / points) - 0.5
+    place = place.clamp(0, samples - 1)
+    first = place.long()
+    return first, (first + 1).clamp_max(samples - 1), place - first
+
+
+def _interpolation(samples: int, points: int, device: torch.device) -> Tensor:
+    """Return the matrix (samples, points) that interpolates linearly."""
+    first, second, share = _neighbours(samples, points, device)
+    column = torch.arange(points, device=device)
+    matrix = share.new_zeros((samples, points))
+    matrix[first, column] = 1 - share
+    matrix[second, column] += share
+    return matrix
 
 
 def rank(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
@@ -166,7 +166,7 @@ class Bench:
                 found = self._generators[kind].generate(pixels)
             else:
                 found = sources.proposals_of(_plain_masks(kind, image, truth), self._device)
-            return sort_by_area(drop_frame_filling(found, self._config.vote.maximum_mask_share))
+            return largest_first(found, self._config.vote.maximum_mask_share)
 
         return self._timed(make)
 

@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.model_settings import MaskSettings, VoteSettings
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
@@ -107,7 +107,7 @@ def select(cached: Cached, trial: Trial) -> MaskProposals:
     masks = np.unpackbits(cached.packed[kept.numpy()], axis=1, count=size[0] * size[1])
     shaped = torch.from_numpy(masks.reshape(-1, *size).astype(bool))
     found = MaskProposals(shaped, cached.boxes[kept], cached.scores[kept])
-    return sort_by_area(drop_frame_filling(found, trial.vote.maximum_mask_share))
+    return largest_first(found, trial.vote.maximum_mask_share)
 
 
 def trials(base: VoteSettings) -> Iterator[Trial]:

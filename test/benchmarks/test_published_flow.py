@@ -10,7 +10,7 @@ import torch
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import from_values, load_profile
 from semantic_fast_sam_ros.core.dense import DenseMap
-from semantic_fast_sam_ros.core.masks import rasterise, sort_by_area
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
 
@@ -64,7 +64,8 @@ def test_all_ways_give_the_same_labels(count):
     assert (afternoon.vote(masks.numpy(), labels) == theirs).all()
     config = from_values(peers.PUBLISHED_VOTE)
     labeller = ClosedSetLabeller(Segmenter(), from_names(NAMES), config.vote)
-    proposals = sort_by_area(MaskProposals(masks, torch.zeros((count, 4)), torch.ones(count)))
+    found = MaskProposals(masks, torch.zeros((count, 4)), torch.ones(count))
+    proposals = largest_first(found, 1.0)
     ours = rasterise(proposals.masks, labeller.vote(dense, proposals))[0].numpy()
     assert (ours == theirs + 1).all()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.dense import DenseMap
-from semantic_fast_sam_ros.core.masks import drop_frame_filling, rasterise, sort_by_area
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.model_settings import VoteSettings
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
@@ -89,9 +89,7 @@ def vote(
 ) -> tuple[MaskLabels, Painted, MaskProposals]:
     """Label a scene as the pipeline does."""
     labeller = ClosedSetLabeller(Names(), vocabulary or from_names(NAMES), settings)
-    proposals = sort_by_area(
-        drop_frame_filling(proposals_of(scene.masks), settings.maximum_mask_share)
-    )
+    proposals = largest_first(proposals_of(scene.masks), settings.maximum_mask_share)
     dense = DenseMap(torch.from_numpy(scene.probabilities).log(), are_logits=True)
     labels = labeller.vote(dense, proposals)
     maps = [m.numpy() for m in rasterise(proposals.masks, labels)]

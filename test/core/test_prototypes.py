@@ -2,14 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as functional
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_fast_sam_ros.core import masks as painting
+from semantic_fast_sam_ros.core import voting
 from semantic_fast_sam_ros.core.cells import Axis
-from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, coarse_size, topmost_of
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, topmost_of
 from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.voting import best_of
 
 
 def drawn(seed: int, count: int, fine: bool = True) -> PrototypeMasks:
@@ -53,12 +54,23 @@ def test_masks_that_are_taken_are_those_of_the_index() -> None:
     assert torch.equal(masks.take(index).at((5, 8)), masks.at((5, 8))[index])
 
 
-def test_areas_and_the_order_by_area_are_those_of_the_cut_out_masks() -> None:
+def test_areas_and_the_order_by_area_are_about_those_of_the_cut_out_masks() -> None:
     masks = drawn(2, 6)
-    assert torch.equal(masks.areas().long(), masks.at(masks.size).flatten(1).sum(1))
+    pixels = masks.at(masks.size).flatten(1).sum(1)
+    sample = 1 / (masks.rows.step * masks.columns.step)  # pixels round each one
+    borders = 2 * (masks.prototypes.shape[1] + masks.prototypes.shape[2]) * sample
+    assert ((masks.areas() - pixels).abs() <= borders / 2).all()
     proposals = MaskProposals(masks, masks.boxes, torch.ones(6))
-    sizes = painting.areas(painting.sort_by_area(proposals).masks)
+    sizes = painting.areas(painting.largest_first(proposals, 1.0).shapes)
     assert (sizes.diff() <= 0).all()
+
+
+def test_the_area_of_a_full_box_is_the_boxs() -> None:
+    everywhere = torch.ones(1, 3, 4)
+    boxes = torch.tensor([[0.0, 0.0, 16.0, 12.0], [2.0, 3.0, 9.0, 12.0], [0.5, 0.0, 1.0, 1.0]])
+    rows, columns = Axis(12, 0.25, 0.0), Axis(16, 0.25, 0.0)
+    masks = PrototypeMasks(everywhere, torch.ones(3, 1), boxes, rows, columns)
+    assert masks.areas().tolist() == [192.0, 63.0, 0.5]
 
 
 def test_masks_with_pixels_count_as_filled() -> None:
@@ -67,21 +79,26 @@ def test_masks_with_pixels_count_as_filled() -> None:
     assert bool(masks.filled()[pixels].all())
 
 
-@pytest.mark.parametrize(
-    ('size', 'coarse'), [((480, 640), (120, 160)), ((40, 30), (40, 30)), ((1, 900), (1, 160))]
-)
-def test_a_coarse_grid_has_the_images_shape(
-    size: tuple[int, int], coarse: tuple[int, int]
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.integers(0, 10_000), st.sampled_from([1, 2, 3, 11, 300]))
+def test_the_most_likely_class_is_that_of_a_softmax_at_image_size(seed: int, classes: int) -> None:
+    torch.manual_seed(seed)
+    logits = 3 * torch.randn(classes, 5, 7)
+    for size in ((5, 7), (20, 28), (11, 40), (3, 4)):
+        scores = functional.interpolate(logits[None], size, mode='bilinear')[0].softmax(0)
+        probability, best = voting.most_likely(logits, size)
+        torch.testing.assert_close(probability, scores.amax(0))
+        torch.testing.assert_close(scores.gather(0, best[None].long())[0], scores.amax(0))
+
+
+def test_a_tie_goes_to_the_smaller_class_and_blocks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert coarse_size(size, 160) == coarse
-
-
-@pytest.mark.parametrize('classes', [1, 2, 3, 11, 300])
-def test_the_best_class_is_that_of_a_plain_maximum(classes: int) -> None:
-    torch.manual_seed(0)
-    probabilities = torch.rand(classes, 7, 9)
-    probabilities[:, 0, 0] = 0.25  # a tie: the smaller class
-    values, numbers = probabilities.max(0)
-    found, best = best_of(probabilities.clone())
-    assert torch.equal(best.long(), numbers)
-    torch.testing.assert_close(found, values, rtol=classes / 2**22, atol=0)
+    logits = torch.zeros(3, 4, 5)
+    logits[0, 2] = -1.0
+    logits[:, 3, 1] = -100.0  # none is likely, all are alike
+    probability, best = voting.most_likely(logits, (8, 5))
+    assert best[:3].eq(0).all() and best[5].eq(1).all()
+    monkeypatch.setattr(voting, 'CACHED_ELEMENTS', 1)
+    for whole, parts in zip((probability, best), voting.most_likely(logits, (8, 5)), strict=True):
+        assert torch.equal(whole, parts)
