@@ -81,8 +81,10 @@ class Config:
     device: str = setting('auto', 'auto, cpu, cuda, cuda:N or mps')
     precision: str = setting(
         'auto',
-        'number format of the networks; auto: fp16 on CUDA, else fp32',
-        choices=('auto', 'fp32', 'fp16', 'bf16'),
+        'number format of the networks. auto: fp16 on CUDA; on a CPU the 8-bit form of mask and '
+        'dense network where there is one (the models that ship have it) and OpenVINO runs them, '
+        'else fp32. int8: only such a form will do',
+        choices=('auto', 'fp32', 'fp16', 'bf16', 'int8'),
     )
     cameras: str = setting(
         '',

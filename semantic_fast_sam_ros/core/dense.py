@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
 from semantic_fast_sam_ros.core.model_settings import DenseSettings
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.weights import Policy
 
@@ -71,27 +72,26 @@ class TransformersSegmenter:
         self,
         folder: Path,
         settings: DenseSettings,
-        device: torch.device,
-        dtype: torch.dtype,
-        backend: str = 'torch',
+        runtime: Runtime,
     ) -> None:
         """Load a folder; raises ModelError if it holds no segmentation model."""
         self._size = settings.image_size
-        self._device = device
-        self._dtype = dtype
+        self._runtime = runtime
         self._model, self._processor = _load_transformers(folder)
-        self._model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        self._model.to(
+            device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
+        )
         names = self._model.config.id2label
         self.class_names = tuple(str(names[i]) for i in sorted(names))
         self._task_inputs = self._tokenise_task(folder)
         self._statistics = _statistics(self._processor)
         self._network: Network | None = None
         if self._model.config.model_type not in BY_QUERIES:
-            self._network = load_network(_Logits(self._model), folder, backend, device, dtype)
-        elif backend not in ('auto', 'torch'):
+            self._network = load_network(_Logits(self._model), folder, runtime)
+        elif runtime.backend not in ('auto', 'torch') or runtime.precision == 'int8':
             raise ModelError(
                 f'{folder.name} is a {self._model.config.model_type}: it runs on torch only, '
-                f'not on {backend}'
+                f'not on {runtime.backend} in {runtime.precision}'
             )
 
     def segment(self, image: Tensor) -> DenseMap:
@@ -125,7 +125,7 @@ class TransformersSegmenter:
                 options['do_center_crop'] = False  # the scores would lie over the centre only
             prepared = self._processor(images=image, return_tensors='pt', **options)
             pixels = prepared['pixel_values']
-        return pixels.to(self._device, self._dtype)
+        return pixels.to(self._runtime.device, self._runtime.dtype)
 
     def _scaled(self, image: Tensor) -> Tensor:
         size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))
@@ -163,7 +163,7 @@ class TransformersSegmenter:
             truncation=True,
             return_tensors='pt',
         )
-        return {'task_inputs': tokens['input_ids'].to(self._device)}
+        return {'task_inputs': tokens['input_ids'].to(self._runtime.device)}
 
 
 class UltralyticsSegmenter:
@@ -173,17 +173,16 @@ class UltralyticsSegmenter:
         self,
         checkpoint: Path,
         settings: DenseSettings,
-        device: torch.device,
-        dtype: torch.dtype,
-        backend: str = 'torch',
+        runtime: Runtime,
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
         self._size = settings.image_size
-        self._dtype = dtype
-        network = load_ultralytics(checkpoint, 'semantic').to(device=device, dtype=dtype)
+        self._dtype = runtime.dtype
+        network = load_ultralytics(checkpoint, 'semantic')
+        network.to(device=runtime.device, dtype=runtime.dtype)
         network.to(memory_format=torch.channels_last)
         self.class_names = tuple(network.names[i] for i in sorted(network.names))
-        self._network = load_network(_Logits(network), checkpoint, backend, device, dtype)
+        self._network = load_network(_Logits(network), checkpoint, runtime)
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
@@ -215,13 +214,7 @@ class _Logits(nn.Module):
         return (found[0] if isinstance(found, tuple | list) else getattr(found, 'logits', found),)
 
 
-def load_dense(
-    settings: DenseSettings,
-    policy: Policy,
-    device: torch.device,
-    dtype: torch.dtype,
-    backend: str = 'torch',
-) -> DenseSegmenter:
+def load_dense(settings: DenseSettings, policy: Policy, runtime: Runtime) -> DenseSegmenter:
     """Load the dense branch that the settings name.
 
     Raises:
@@ -232,9 +225,9 @@ def load_dense(
     )
     if by_ultralytics:
         checkpoint = weights.checkpoint_file(settings.model, policy)
-        return UltralyticsSegmenter(checkpoint, settings, device, dtype, backend)
+        return UltralyticsSegmenter(checkpoint, settings, runtime)
     folder = weights.pretrained_folder(settings.model, policy)
-    return TransformersSegmenter(folder, settings, device, dtype, backend)
+    return TransformersSegmenter(folder, settings, runtime)
 
 
 def _statistics(processor: Any) -> tuple[Tensor, Tensor] | None:

@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pinning import checksum
 from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.runtime import Runtime
 
 Network = Callable[[Tensor], tuple[Tensor, ...]]  # batch (1, 3, h, w) -> the module's outputs
 LIBRARIES = {'openvino': 'openvino', 'onnxruntime': 'onnxruntime', 'tensorrt': 'onnxruntime'}
@@ -29,36 +31,37 @@ EXAMPLE_SIZE = (256, 320)
 log = logging.getLogger(__name__)
 
 
-def load_network(
-    module: nn.Module, source: Path, backend: str, device: torch.device, dtype: torch.dtype
-) -> Network:
+def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
     """Return what runs a network.
 
     Args:
         module: a batch in, a tuple of tensors out.
         source: the file or folder that its weights came from.
-        backend: as the setting of this name says.
-        device: of the batches.
-        dtype: of the batches.
+        runtime: its backend and precision are as the settings of these names say.
 
     Returns:
         the network on the backend; on torch, with a warning, where it cannot be converted.
 
     Raises:
-        ModelError: the backend is not installed, or is not for this device.
+        ModelError: the backend is not installed, is not for this device, or an 8-bit form was
+            asked for and there is none.
     """
     module = module.eval()
-    suits = device.type == 'cpu' and dtype == torch.float32
-    ready = backend != 'auto' or (suits and _installed('openvino') and _worth_converting(source))
-    if backend == 'torch' or not ready:
+    if _recording is not None:
+        _recording.append(Recorder(module, source))
+        return _recording[-1]
+    name = _backend(source, runtime)
+    if runtime.precision == 'int8' and (name != 'openvino' or int8_file(source) is None):
+        raise ModelError(
+            f'{source.name} cannot run in 8 bits: only OpenVINO on a CPU can (backend auto or '
+            'openvino), with a form that ships or that `export --int8` has made'
+        )
+    if name == 'torch':
         return module
-    name = 'openvino' if backend == 'auto' else backend
     if not _installed(LIBRARIES[name]):
         raise ModelError(f'backend {name} is not installed: pip install {LIBRARIES[name]}')
-    if name == 'openvino' and not suits:
-        raise ModelError(f'backend openvino runs on the CPU in fp32, not on {device} in {dtype}')
     try:
-        return ENGINES[name](module, source, device)
+        return ENGINES[name](module, source, runtime)
     except ModelError:
         raise
     except Exception as error:  # whatever the exporters and libraries raise
@@ -67,13 +70,51 @@ def load_network(
         return module
 
 
+def _backend(source: Path, runtime: Runtime) -> str:
+    if runtime.backend != 'auto':
+        return runtime.backend
+    suits = runtime.device.type == 'cpu' and runtime.dtype == torch.float32
+    ready = suits and _installed('openvino') and _worth_converting(source)
+    return 'openvino' if ready else 'torch'
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """A network on torch that keeps what it is given."""
+
+    module: nn.Module
+    source: Path
+    batches: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Run the network on a batch (1, 3, h, w)."""
+        self.batches.append(batch.cpu().clone())
+        found: tuple[Tensor, ...] = self.module(batch)
+        return found
+
+
+_recording: list[Recorder] | None = None
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Recorder]]:
+    """Collect the networks that are loaded meanwhile, and later their batches."""
+    global _recording
+    _recording = []
+    try:
+        yield _recording
+    finally:
+        _recording = None
+
+
 class OpenVinoNetwork:
     """A network compiled by OpenVINO for the CPU."""
 
-    def __init__(self, module: nn.Module, source: Path, device: torch.device) -> None:
-        """Convert, or take the conversion of an earlier run."""
+    def __init__(self, module: nn.Module, source: Path, runtime: Runtime) -> None:
+        """Convert, or take the conversion of an earlier run, or the 8-bit form."""
         openvino = _openvino()
-        file = _openvino_file(source)
+        eight_bits = int8_file(source) if runtime.precision in ('auto', 'int8') else None
+        file = eight_bits or _openvino_file(source)
         if not file.is_file():
             log.info('converting %s for OpenVINO, once', source.name)
             export_openvino(module, file)
@@ -97,7 +138,7 @@ class OnnxNetwork:
     """A network run by ONNX Runtime."""
 
     def __init__(
-        self, module: nn.Module, source: Path, device: torch.device, tensorrt: bool = False
+        self, module: nn.Module, source: Path, runtime: Runtime, tensorrt: bool = False
     ) -> None:
         """Convert, or take the conversion of an earlier run."""
         import onnxruntime as untyped_onnxruntime
@@ -108,12 +149,12 @@ class OnnxNetwork:
             export_onnx(module, file)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        providers = _providers(device, tensorrt, file.parent)
+        providers = _providers(runtime.device, tensorrt, file.parent)
         missing = {name for name, _ in providers} - set(onnxruntime.get_available_providers())
         if missing:
             raise ModelError(f'this onnxruntime lacks {", ".join(sorted(missing))}')
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        self._device = device
+        self._device = runtime.device
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Run the network on a batch (1, 3, h, w)."""
@@ -121,11 +162,11 @@ class OnnxNetwork:
         return tuple(torch.from_numpy(values).to(self._device, batch.dtype) for values in found)
 
 
-def _tensorrt(module: nn.Module, source: Path, device: torch.device) -> Network:
-    return OnnxNetwork(module, source, device, tensorrt=True)
+def _tensorrt(module: nn.Module, source: Path, runtime: Runtime) -> Network:
+    return OnnxNetwork(module, source, runtime, tensorrt=True)
 
 
-ENGINES: dict[str, Callable[[nn.Module, Path, torch.device], Network]] = {
+ENGINES: dict[str, Callable[[nn.Module, Path, Runtime], Network]] = {
     'openvino': OpenVinoNetwork,
     'onnxruntime': OnnxNetwork,
     'tensorrt': _tensorrt,
@@ -141,7 +182,7 @@ def engine_file(source: Path, ending: str) -> Path:
 def _worth_converting(source: Path) -> bool:
     """Say whether `auto` may convert: what ships takes seconds, others wait to be asked for."""
     ships = source.resolve().is_relative_to(resource_folder('models').resolve())
-    return ships or _openvino_file(source).is_file()
+    return ships or _openvino_file(source).is_file() or int8_file(source) is not None
 
 
 def _openvino() -> Any:
@@ -152,9 +193,19 @@ def _openvino() -> Any:
     return openvino
 
 
+def int8_file(source: Path) -> Path | None:
+    """Return the 8-bit form of a network, from beside it or from the cache; None without one.
+
+    Its name holds the checksum of the weights, so that it is never that of others.
+    """
+    name = f'{_stem(source)}.int8.xml'
+    places = (source.with_name(name), engine_file(source, 'any').with_name(name))
+    return next((file for file in places if file.is_file()), None)
+
+
 def conversions(source: Path) -> list[Path]:
     """Return the files in the cache that hold conversions of a network."""
-    return sorted(engine_file(source, 'any').parent.glob(f'{_stem(source)}-*'))
+    return sorted(engine_file(source, 'any').parent.glob(f'{_stem(source)}[-.]*'))
 
 
 def _stem(source: Path) -> str:
@@ -172,6 +223,39 @@ def export_openvino(module: nn.Module, file: Path) -> None:
         model = openvino.convert_model(module, example_input=_example(), input=[[1, 3, -1, -1]])
     with _written(file, file.with_suffix('.bin')) as partial:
         openvino.save_model(model, partial, compress_to_fp16=False)
+
+
+def export_int8(network: Recorder) -> Path:
+    """Write a network's 8-bit form to the cache: post-training quantisation by NNCF.
+
+    Args:
+        network: with batches of some hundred images of the kind that it will see.
+
+    Returns:
+        the .xml file; its .bin lies beside it.
+
+    Raises:
+        ModelError: NNCF is not installed.
+    """
+    if not _installed('nncf'):
+        raise ModelError('making an 8-bit form takes NNCF: pip install nncf')
+    openvino = _openvino()
+    import nncf as untyped_nncf
+
+    nncf: Any = untyped_nncf
+    exact = _openvino_file(network.source)
+    if not exact.is_file():
+        export_openvino(network.module, exact)
+    quantised = nncf.quantize(
+        openvino.Core().read_model(exact),
+        nncf.Dataset([batch.numpy() for batch in network.batches]),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(network.batches),
+    )
+    file = exact.with_name(f'{_stem(network.source)}.int8.xml')
+    with _written(file, file.with_suffix('.bin')) as partial:
+        openvino.save_model(quantised, partial)
+    return file
 
 
 def export_onnx(module: nn.Module, file: Path) -> None:

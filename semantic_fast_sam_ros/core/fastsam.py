@@ -12,6 +12,7 @@ from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
 from semantic_fast_sam_ros.core.model_settings import MaskSettings
 from semantic_fast_sam_ros.core.prototypes import PrototypeMasks
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.types import MaskProposals
 
@@ -25,20 +26,18 @@ class FastSamGenerator:
         self,
         checkpoint: Path,
         settings: MaskSettings,
-        device: torch.device,
-        dtype: torch.dtype,
-        backend: str = 'torch',
+        runtime: Runtime,
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
         self.settings = settings
-        self._device = device
-        self._dtype = dtype
-        network = load_ultralytics(checkpoint, 'segment').to(device=device, dtype=dtype)
+        self._dtype = runtime.dtype
+        network = load_ultralytics(checkpoint, 'segment')
+        network.to(device=runtime.device, dtype=runtime.dtype)
         if len(network.names) != 1:
             names = ', '.join(str(name) for name in list(network.names.values())[:5])
             raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
         network.to(memory_format=torch.channels_last)
-        self._network = load_network(_Outputs(network), checkpoint, backend, device, dtype)
+        self._network = load_network(_Outputs(network), checkpoint, runtime)
 
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
-
 from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_dense import ClipDenseLabeller
 from semantic_fast_sam_ros.core.clip_model import load_clip
@@ -16,6 +14,7 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     requested,
     required,
 )
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
 from semantic_fast_sam_ros.core.ssa_stages import load_stages
 from semantic_fast_sam_ros.core.vocabulary import from_names
@@ -24,51 +23,43 @@ from semantic_fast_sam_ros.core.yoloe import load_yoloe
 
 NAMELESS = 'object'  # the one name of an ssa_engine that is given none to begin with
 
-Loader = Callable[[Config, Policy, torch.device, torch.dtype], OpenVocabularyLabeller]
+Loader = Callable[[Config, Policy, Runtime], OpenVocabularyLabeller]
 
 
-def _clip(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
+def _clip(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    return ClipLabeller(load_clip(config.clip, policy, device, dtype), vocabulary, config)
+    return ClipLabeller(
+        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
+    )
 
 
-def _clip_dense(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
+def _clip_dense(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    return ClipDenseLabeller(load_clip(config.clip, policy, device, dtype), vocabulary, config)
+    return ClipDenseLabeller(
+        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
+    )
 
 
-def _dense_text(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
+def _dense_text(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    segmenter = load_text_segmenter(config, policy, device, dtype)
+    segmenter = load_text_segmenter(config, policy, runtime.device, runtime.dtype)
     return DenseTextLabeller(segmenter, vocabulary, config)
 
 
-def _hybrid(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
+def _hybrid(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    segmenter = load_dense(config.dense, policy, device, dtype)
-    clip = load_clip(config.clip, policy, device, dtype)
+    segmenter = load_dense(config.dense, policy, runtime)
+    clip = load_clip(config.clip, policy, runtime.device, runtime.dtype)
     return HybridLabeller(segmenter, clip, vocabulary, config)
 
 
-def _yoloe(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
-    return load_yoloe(config, required(config), policy, device, dtype)
+def _yoloe(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    return load_yoloe(config, required(config), policy, runtime.device, runtime.dtype)
 
 
-def _ssa_engine(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> OpenVocabularyLabeller:
+def _ssa_engine(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config) if requested(config) else from_names([NAMELESS])
-    return SsaEngineLabeller(load_stages(config, policy, device, dtype), vocabulary, config)
+    return SsaEngineLabeller(load_stages(config, policy, runtime), vocabulary, config)
 
 
 OPEN_LABELLERS: dict[str, Loader] = {

@@ -29,6 +29,7 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     requested,
     require_same_encoding,
 )
+from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
@@ -40,7 +41,6 @@ from semantic_fast_sam_ros.core.types import (
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.core.yoloe import YoloeGenerator, YoloeLabeller
 
-DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 WARM_UP_SIZE = (480, 640)
 
 
@@ -61,16 +61,16 @@ class SemanticFastSam:
         weights.silence_libraries()
         self._lock = threading.Lock()
         self.config = config
-        self.device = choose_device(config.device)
-        self.dtype = choose_dtype(config.precision, self.device)
+        self.runtime = choose_runtime(config)
+        self.device = self.runtime.device
         if config.threads:
             torch.set_num_threads(config.threads)
         self._history = history or VocabularyHistory()
-        self._labeller = _load_labeller(config, self.device, self.dtype)
+        self._labeller = _load_labeller(config, self.runtime)
         if isinstance(self._labeller, NameFinder):
             self._labeller.bind(self._history)
         self._admit_first()
-        self._generator = _load_generator(config, self._labeller, self.device, self.dtype)
+        self._generator = _load_generator(config, self._labeller, self.runtime)
 
     @classmethod
     def from_profile(cls, name: str = 'embedded', **overrides: object) -> 'SemanticFastSam':
@@ -266,60 +266,31 @@ def as_tensor(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(image)
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of a setting; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ConfigError: the name is unknown, or this machine has no such device.
-    """
-    if name == 'auto':
-        mps = torch.backends.mps.is_available()
-        return torch.device('cuda' if torch.cuda.is_available() else 'mps' if mps else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f'device {name!r} cannot be used (auto, cpu, cuda:N, mps): {reason}'
-        ) from error
-    return device
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the number format of a setting; `auto` is fp16 on CUDA and fp32 elsewhere."""
-    if precision == 'auto':
-        return torch.float16 if device.type == 'cuda' else torch.float32
-    return DTYPES[precision]
-
-
-def _load_generator(
-    config: Config, labeller: MaskLabeller, device: torch.device, dtype: torch.dtype
-) -> MaskGenerator:
+def _load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> MaskGenerator:
     if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
         return YoloeGenerator(labeller, config.masks)
     checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
-    return FastSamGenerator(Path(checkpoint), config.masks, device, dtype, config.backend)
+    return FastSamGenerator(Path(checkpoint), config.masks, runtime)
 
 
-def _load_closed_set(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+def _load_closed_set(config: Config, runtime: Runtime) -> MaskLabeller:
     wanted = requested(config)
     groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
-    segmenter = load_dense(config.dense, policy_of(config), device, dtype, config.backend)
+    segmenter = load_dense(config.dense, policy_of(config), runtime)
     vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 
 
-LABELLERS: dict[str, Callable[[Config, torch.device, torch.dtype], MaskLabeller]] = {
+LABELLERS: dict[str, Callable[[Config, Runtime], MaskLabeller]] = {
     'closed_set': _load_closed_set,
-    'none': lambda config, device, dtype: MasksOnly(),
+    'none': lambda config, runtime: MasksOnly(),
 }
 
 
-def _load_labeller(config: Config, device: torch.device, dtype: torch.dtype) -> MaskLabeller:
+def _load_labeller(config: Config, runtime: Runtime) -> MaskLabeller:
     if config.labeller in OPEN_LABELLERS:
-        return OPEN_LABELLERS[config.labeller](config, policy_of(config), device, dtype)
-    return LABELLERS[config.labeller](config, device, dtype)
+        return OPEN_LABELLERS[config.labeller](config, policy_of(config), runtime)
+    return LABELLERS[config.labeller](config, runtime)
 
 
 def policy_of(config: Config) -> weights.Policy:

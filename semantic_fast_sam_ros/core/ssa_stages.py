@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.captions import BlipCaptioner
@@ -13,6 +12,7 @@ from semantic_fast_sam_ros.core.dense import DenseSegmenter, load_dense
 from semantic_fast_sam_ros.core.dense_text import ClipSegSegmenter
 from semantic_fast_sam_ros.core.model_settings import VoteSettings, resolve_preset
 from semantic_fast_sam_ros.core.nouns import require_tagger
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names, resolve, without_repeats
 from semantic_fast_sam_ros.core.weights import Policy, pretrained_folder
@@ -48,9 +48,7 @@ class Stages:
     clipseg: ClipSegSegmenter
 
 
-def load_stages(
-    config: Config, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> Stages:
+def load_stages(config: Config, policy: Policy, runtime: Runtime) -> Stages:
     """Load the networks that the settings and their preset name.
 
     Raises:
@@ -61,10 +59,11 @@ def load_stages(
     segmenters = {'coco_panoptic': settings.coco_model, 'ade20k': settings.ade20k_model}
     closed_sets = [
         ClosedSetProposer(
-            load_dense(replace(config.dense, model=model), policy, device, dtype), data_set
+            load_dense(replace(config.dense, model=model), policy, runtime), data_set
         )
         for data_set, model in segmenters.items()
     ]
+    device, dtype = runtime.device, runtime.dtype
     clip = replace(config.clip, model=settings.clip_model, checkpoint='')
     return Stages(
         tuple(closed_sets),

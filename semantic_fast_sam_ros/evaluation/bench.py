@@ -19,6 +19,7 @@ from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
     MaskLabeller,
@@ -60,8 +61,8 @@ class Bench:
         """
         weights.silence_libraries()
         self._config, self._wanted, self._runs = config, wanted, max(1, runs)
-        self._device = pipeline.choose_device(config.device)
-        self._dtype = pipeline.choose_dtype(config.precision, self._device)
+        self._runtime = choose_runtime(config)
+        self._device = self._runtime.device
         if config.threads:
             torch.set_num_threads(config.threads)
         self._closed = self._load_closed(rows)
@@ -188,7 +189,7 @@ class Bench:
         wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
         groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
         policy = pipeline.policy_of(config)
-        segmenter = load_dense(config.dense, policy, self._device, self._dtype)
+        segmenter = load_dense(config.dense, policy, self._runtime)
         names = closed_set_vocabulary(segmenter.class_names, wanted, groups)
         return _Closed(segmenter, names, config.vote)
 
@@ -198,9 +199,7 @@ class Bench:
         kinds = {row.masks for row in rows}
         if 'fastsam' in kinds:
             checkpoint = weights.checkpoint_file(config.masks.model, policy)
-            generators['fastsam'] = FastSamGenerator(
-                checkpoint, config.masks, self._device, self._dtype
-            )
+            generators['fastsam'] = FastSamGenerator(checkpoint, config.masks, self._runtime)
         if 'sam' in kinds:
             folder = weights.pretrained_folder(sam, policy)
             generators['sam'] = sources.SamGenerator(folder, self._device)
@@ -210,7 +209,7 @@ class Bench:
         values = configuration.flatten(self._config) | labeller_config(row, self._wanted)
         config = configuration.from_values(values)
         load = OPEN_LABELLERS[row.labels]
-        return load(config, pipeline.policy_of(config), self._device, self._dtype)
+        return load(config, pipeline.policy_of(config), self._runtime)
 
     def _map(self, row: Row) -> ClassMapping:
         labeller = self._open[row.name] if _is_open(row) else self._closed

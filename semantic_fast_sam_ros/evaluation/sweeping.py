@@ -19,6 +19,7 @@ from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.model_settings import MaskSettings, VoteSettings
+from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
 from semantic_fast_sam_ros.evaluation import boundaries, confusion
@@ -55,18 +56,17 @@ class Networks:
 
     def __init__(self, config: Config, data_set: DataSet, image_size: int) -> None:
         """Load them."""
-        device = pipeline.choose_device(config.device)
-        dtype = pipeline.choose_dtype(config.precision, device)
+        runtime = choose_runtime(config)
         policy = pipeline.policy_of(config)
-        self.segmenter = load_dense(config.dense, policy, device, dtype)
+        self.segmenter = load_dense(config.dense, policy, runtime)
         self.vocabulary = from_names(self.segmenter.class_names)
         self.table = map_classes(self.vocabulary, data_set.vocabulary).table
         settings = MaskSettings(
             image_size=image_size, confidence=LOWEST_CONFIDENCE, iou=HIGHEST_IOU, max_masks=200
         )
         checkpoint = weights.checkpoint_file(config.masks.model, policy)
-        self._generator = FastSamGenerator(checkpoint, settings, device, dtype)
-        self._device = device
+        self._generator = FastSamGenerator(checkpoint, settings, runtime)
+        self._device = runtime.device
 
     def read(self, data_set: DataSet) -> Iterator[Cached]:
         """Run all samples."""

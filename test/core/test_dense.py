@@ -13,9 +13,10 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.dense import DenseMap, TransformersSegmenter, load_dense
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.model_settings import DenseSettings
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.weights import Policy
 
-CPU = torch.device('cpu')
+CPU = Runtime(torch.device('cpu'))
 OWN_SIZE = DenseSettings(image_size=0)
 
 
@@ -23,7 +24,7 @@ OWN_SIZE = DenseSettings(image_size=0)
 def test_a_family_gives_class_probabilities(
     family: str, tiny_folder: Callable[[str], Path], street_tensor: Tensor
 ) -> None:
-    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU)
     with torch.inference_mode():
         probabilities = segmenter.segment(street_tensor).probabilities((80, 60))
     assert segmenter.class_names == tiny.CLASSES
@@ -38,7 +39,7 @@ def test_labels_equal_transformers_own_post_processing(
     family: str, image_size: int, tiny_folder: Callable[[str], Path], street_tensor: Tensor
 ) -> None:
     settings = DenseSettings(image_size=image_size)
-    segmenter = TransformersSegmenter(tiny_folder(family), settings, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder(family), settings, CPU)
     size = (80, 60)
     with torch.inference_mode():
         ranked = segmenter.segment(street_tensor).probabilities(size).sort(0, descending=True)
@@ -60,7 +61,7 @@ def test_a_network_gets_what_its_own_processor_makes(
 ) -> None:
     from transformers import AutoImageProcessor
 
-    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU)
     named = {'class_info_file': None} if family == 'oneformer' else {}
     theirs = AutoImageProcessor.from_pretrained(tiny_folder(family), **named)
     expected = theirs(images=street, return_tensors='pt')['pixel_values']
@@ -70,7 +71,7 @@ def test_a_network_gets_what_its_own_processor_makes(
 def test_the_whole_image_is_seen_where_a_processor_would_cut_out_its_centre(
     tiny_folder: Callable[[str], Path],
 ) -> None:
-    segmenter = TransformersSegmenter(tiny_folder('mobilenet_v2'), OWN_SIZE, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder('mobilenet_v2'), OWN_SIZE, CPU)
     wide = torch.zeros((3, 60, 240), dtype=torch.uint8)
     assert tuple(segmenter._preprocess(wide).shape[2:]) == (tiny.SIDE, 4 * tiny.SIDE)
 
@@ -93,7 +94,7 @@ def test_the_size_of_the_settings_keeps_the_aspect(
     tiny_folder: Callable[[str], Path],
 ) -> None:
     settings = DenseSettings(image_size=96)
-    segmenter = TransformersSegmenter(tiny_folder(family), settings, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder(family), settings, CPU)
     image = torch.zeros((3, *shape), dtype=torch.uint8)
     assert tuple(segmenter._preprocess(image).shape[2:]) == given
 
@@ -102,7 +103,7 @@ def test_the_size_of_the_settings_keeps_the_aspect(
 def test_swapped_colours_give_other_labels(
     family: str, tiny_folder: Callable[[str], Path], street_tensor: Tensor
 ) -> None:
-    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU, torch.float32)
+    segmenter = TransformersSegmenter(tiny_folder(family), OWN_SIZE, CPU)
     with torch.inference_mode():
         right, swapped = (
             segmenter.segment(image).probabilities((80, 60)).argmax(0)
@@ -126,7 +127,7 @@ def test_an_ultralytics_network_agrees_with_ultralytics(
     from ultralytics import YOLO
 
     settings = DenseSettings(model=str(tiny_checkpoints['semantic']), image_size=0)
-    segmenter = load_dense(settings, Policy(trust_model_files=True), CPU, torch.float32)
+    segmenter = load_dense(settings, Policy(trust_model_files=True), CPU)
     with torch.inference_mode():
         ours = segmenter.segment(street_tensor).probabilities(street.shape[:2]).argmax(0).numpy()
     bgr = np.ascontiguousarray(street[..., ::-1])
@@ -139,7 +140,7 @@ def test_an_ultralytics_network_agrees_with_ultralytics(
 def test_a_folder_without_a_segmenter_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'config.json').write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
     with pytest.raises(ModelError, match='BertModel'):
-        TransformersSegmenter(tmp_path, OWN_SIZE, CPU, torch.float32)
+        TransformersSegmenter(tmp_path, OWN_SIZE, CPU)
 
 
 @pytest.mark.parametrize('image_size', [0, 320, 640])
@@ -147,7 +148,7 @@ def test_an_ultralytics_networks_size_is_the_shorter_side(
     image_size: int, tiny_checkpoints: dict[str, Path]
 ) -> None:
     settings = DenseSettings(model=str(tiny_checkpoints['semantic']), image_size=image_size)
-    segmenter = load_dense(settings, Policy(trust_model_files=True), CPU, torch.float32)
+    segmenter = load_dense(settings, Policy(trust_model_files=True), CPU)
     with torch.inference_mode():
         found = segmenter.segment(torch.zeros((3, 200, 400), dtype=torch.uint8))
     assert tuple(found.scores.shape[1:]) == (image_size or 320, 2 * image_size or 640)
@@ -156,7 +157,7 @@ def test_an_ultralytics_networks_size_is_the_shorter_side(
 def test_a_mask_network_is_no_dense_branch(tiny_checkpoints: dict[str, Path]) -> None:
     settings = DenseSettings(model=str(tiny_checkpoints['segment']))
     with pytest.raises(ModelError, match="task 'segment', not 'semantic'"):
-        load_dense(settings, Policy(trust_model_files=True), CPU, torch.float32)
+        load_dense(settings, Policy(trust_model_files=True), CPU)
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def copy(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(ModelError) as refused:
-        TransformersSegmenter(folder, OWN_SIZE, CPU, torch.float32)
+        TransformersSegmenter(folder, OWN_SIZE, CPU)
     assert str(folder) in str(refused.value)
     return str(refused.value)
 

@@ -13,10 +13,17 @@ import torch
 from semantic_fast_sam_ros.core import engines
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.runtime import Runtime
 
-CPU = torch.device('cpu')
+FP32 = {'device': 'cpu', 'precision': 'fp32'}
 PARITY = 0.995  # of the pixels
+PARITY_INT8 = 0.9  # on a photo unlike those that the networks know
 pytestmark = pytest.mark.timeout(300)
+
+
+def on(backend: str, precision: str = 'fp32') -> Runtime:
+    return Runtime(torch.device('cpu'), backend=backend, precision=precision)
 
 
 class Doubled(torch.nn.Module):
@@ -48,8 +55,8 @@ def needs(backend: str) -> None:
 @pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
 def test_labels_are_those_of_torch(backend: str, street: np.ndarray) -> None:
     needs(backend)
-    expected = SemanticFastSam.from_profile('embedded', device='cpu', backend='torch')
-    segment = SemanticFastSam.from_profile('embedded', device='cpu', backend=backend)
+    expected = SemanticFastSam.from_profile('embedded', **FP32, backend='torch')
+    segment = SemanticFastSam.from_profile('embedded', **FP32, backend=backend)
     for image in (street, street[:300, :200], street.transpose(1, 0, 2)):
         found, wanted = segment(image), expected(image)
         assert (found.label_map == wanted.label_map).mean() >= PARITY
@@ -62,11 +69,11 @@ def test_a_conversion_is_kept_and_serves_every_size(
 ) -> None:
     needs(backend)
     module = Doubled().requires_grad_(False)
-    engines.load_network(module, source, backend, CPU, torch.float32)
+    engines.load_network(module, source, on(backend))
     kept = list((source.parent / 'cache' / 'engines').iterdir())
     assert kept and not [file for file in kept if file.name[0].isdigit()]  # nothing partial
     monkeypatch.setattr(engines, f'export_{"onnx" if backend != "openvino" else backend}', None)
-    network = engines.load_network(module, source, backend, CPU, torch.float32)
+    network = engines.load_network(module, source, on(backend))
     for size in ((8, 12), (32, 20)):
         batch = torch.rand(1, 3, *size)
         for found, wanted in zip(network(batch), module(batch), strict=True):
@@ -76,9 +83,9 @@ def test_a_conversion_is_kept_and_serves_every_size(
 def test_auto_takes_openvino_once_a_conversion_is_there(source: Path) -> None:
     needs('openvino')
     module = Doubled().requires_grad_(False)
-    assert engines.load_network(module, source, 'auto', CPU, torch.float32) is module
-    engines.load_network(module, source, 'openvino', CPU, torch.float32)
-    network = engines.load_network(module, source, 'auto', CPU, torch.float32)
+    assert engines.load_network(module, source, on('auto')) is module
+    engines.load_network(module, source, on('openvino'))
+    network = engines.load_network(module, source, on('auto'))
     assert isinstance(network, engines.OpenVinoNetwork)
 
 
@@ -86,7 +93,7 @@ def test_auto_converts_what_ships(source: Path, monkeypatch: pytest.MonkeyPatch)
     needs('openvino')
     monkeypatch.setattr(engines, 'resource_folder', lambda _: source.parent)
     module = Doubled().requires_grad_(False)
-    network = engines.load_network(module, source, 'auto', CPU, torch.float32)
+    network = engines.load_network(module, source, on('auto'))
     assert isinstance(network, engines.OpenVinoNetwork)
 
 
@@ -122,7 +129,7 @@ def test_what_cannot_be_converted_stays_on_torch_and_is_told(
     monkeypatch.setattr(engines, '_openvino_file', lambda source: source)
     module = Doubled()
     with caplog.at_level(logging.WARNING):
-        network = engines.load_network(module, source, backend, CPU, torch.float32)
+        network = engines.load_network(module, source, on(backend))
     assert network is module
     assert 'openvino cannot run small.pt, torch does: no such operator' in caplog.text
 
@@ -130,9 +137,9 @@ def test_what_cannot_be_converted_stays_on_torch_and_is_told(
 def test_a_backend_that_is_missing_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, '_installed', lambda _: False)
     with pytest.raises(ModelError, match='pip install onnxruntime'):
-        engines.load_network(Doubled(), source, 'tensorrt', CPU, torch.float32)
+        engines.load_network(Doubled(), source, on('tensorrt'))
     module = Doubled()
-    assert engines.load_network(module, source, 'auto', CPU, torch.float32) is module
+    assert engines.load_network(module, source, on('auto')) is module
 
 
 def test_the_exported_graph_takes_any_size(source: Path) -> None:
@@ -146,3 +153,49 @@ def test_the_exported_graph_takes_any_size(source: Path) -> None:
     sides = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
     assert sides == [1, 3, 'height', 'width']
     assert len(graph.output) == 2
+
+
+def test_the_networks_that_ship_bring_their_8_bit_forms(street: np.ndarray) -> None:
+    needs('openvino')
+    models = resource_folder('models')
+    for name in ('fastsam_n_camvid.pt', 'dense_lite0_camvid'):
+        assert engines.int8_file(models / name) is not None, name
+    exact = SemanticFastSam.from_profile('embedded', **FP32)
+    quick = SemanticFastSam.from_profile('embedded', device='cpu', precision='int8')
+    found, wanted = quick(street), exact(street)
+    assert PARITY_INT8 <= (found.label_map == wanted.label_map).mean() < 1  # 1: not in 8 bits
+    automatic = SemanticFastSam.from_profile('embedded', device='cpu')(street)
+    assert (automatic.label_map == found.label_map).all()
+
+
+@pytest.mark.parametrize('backend', ['auto', 'torch', 'openvino'])
+def test_an_8_bit_form_that_is_missing_is_told_with_the_command(
+    backend: str, source: Path
+) -> None:
+    with pytest.raises(ModelError, match=r'small.pt cannot run in 8 bits.*export --int8'):
+        engines.load_network(Doubled(), source, on(backend, 'int8'))
+
+
+def test_making_an_8_bit_form_without_nncf_names_the_package(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, '_installed', lambda _: False)
+    with pytest.raises(ModelError, match='pip install nncf'):
+        engines.export_int8(engines.Recorder(Doubled(), source))
+
+
+def test_an_8_bit_form_is_made_of_recorded_batches_and_then_taken(source: Path) -> None:
+    needs('openvino')
+    needs('nncf')
+    module = Doubled().requires_grad_(False)
+    with engines.recording() as networks:
+        network = engines.load_network(module, source, on('torch'))
+    for _ in range(3):
+        network(torch.rand(1, 3, 16, 24))
+    file = engines.export_int8(networks[0])
+    assert engines.int8_file(source) == file
+    batch = torch.rand(1, 3, 16, 24)
+    found = engines.load_network(module, source, on('auto', 'auto'))(batch)[0]
+    torch.testing.assert_close(found, module(batch)[0], rtol=0.1, atol=0.05)
+    source.write_bytes(b'other weights')
+    assert engines.int8_file(source) is None

@@ -13,12 +13,13 @@ from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.model_settings import MaskSettings
+from semantic_fast_sam_ros.core.runtime import Runtime
 
 CPU = torch.device('cpu')
 
 
 def generator(checkpoint: Path, **settings: object) -> FastSamGenerator:
-    return FastSamGenerator(checkpoint, MaskSettings(**settings), CPU, torch.float32)
+    return FastSamGenerator(checkpoint, MaskSettings(**settings), Runtime(CPU))
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -97,8 +98,8 @@ def test_half_precision_finds_about_the_same(
 ) -> None:
     settings = MaskSettings(max_masks=8)
     with torch.inference_mode():
-        full = FastSamGenerator(shipped_fastsam, settings, CPU, torch.float32)
-        half = FastSamGenerator(shipped_fastsam, settings, CPU, dtype)
+        full = FastSamGenerator(shipped_fastsam, settings, Runtime(CPU))
+        half = FastSamGenerator(shipped_fastsam, settings, Runtime(CPU, dtype))
         masks, found = full.generate(street_tensor), half.generate(street_tensor)
     assert found.boxes.dtype == found.scores.dtype == torch.float32
     best = [max(overlap(a, b) for b in masks.masks.numpy()) for a in found.masks.numpy()]

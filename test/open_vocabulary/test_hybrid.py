@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.hybrid import HybridLabeller
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary, load, parse_list
 from semantic_fast_sam_ros.core.weights import Policy
@@ -38,7 +39,7 @@ def config(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 def hybrid(config: Config, vocabulary: Vocabulary) -> HybridLabeller:
     policy = Policy(offline=True)
-    segmenter = load_dense(config.dense, policy, CPU, FP32)
+    segmenter = load_dense(config.dense, policy, Runtime(CPU))
     return HybridLabeller(segmenter, load_clip(config.clip, policy, CPU, FP32), vocabulary, config)
 
 
@@ -140,6 +141,6 @@ def test_no_masks_give_dense_pixels(config: Config) -> None:
 
 
 def test_it_is_chosen_by_its_name(config: Config) -> None:
-    ours = OPEN_LABELLERS['hybrid'](config, Policy(offline=True), CPU, FP32)
+    ours = OPEN_LABELLERS['hybrid'](config, Policy(offline=True), Runtime(CPU))
     assert isinstance(ours, HybridLabeller)
     assert ours.vocabulary.names == ('road', 'sky', 'shopping trolley', 'dog')

@@ -19,6 +19,7 @@ from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.nouns import nouns
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.ssa_ballot import count_votes, shortlist
 from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
@@ -56,7 +57,7 @@ def engine(models: dict[str, str], **settings: object) -> SsaEngineLabeller:
     }
     changed = {name.replace('__', '.'): value for name, value in settings.items()}
     config = from_values({**plain, **models, **changed})
-    labeller = OPEN_LABELLERS['ssa_engine'](config, Policy(offline=True), CPU, FP32)
+    labeller = OPEN_LABELLERS['ssa_engine'](config, Policy(offline=True), Runtime(CPU))
     assert isinstance(labeller, SsaEngineLabeller)
     return labeller
 

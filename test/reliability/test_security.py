@@ -25,6 +25,7 @@ from semantic_fast_sam_ros.core.errors import ConfigError, ModelError, SemanticF
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.model_settings import ClipSettings, DenseSettings
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.yoloe_network import YoloeText
 from semantic_fast_sam_ros.tools import view
 
@@ -34,7 +35,7 @@ TRUSTING = weights.Policy(offline=True, trust_model_files=True)
 # Loaders of a single file.
 FILES: dict[str, Callable[[Path], Any]] = {
     'masks': lambda file: load_ultralytics(file, 'segment'),
-    'dense': lambda file: load_dense(DenseSettings(model=str(file)), TRUSTING, CPU, FLOAT),
+    'dense': lambda file: load_dense(DenseSettings(model=str(file)), TRUSTING, Runtime(CPU)),
     'yoloe text': lambda file: YoloeText(file, CPU),
     'clip checkpoint': lambda file: load_clip(
         ClipSettings(model='ViT-B-32', checkpoint=str(file)), TRUSTING, CPU, FLOAT
@@ -44,7 +45,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
 BIN, OPEN_CLIP = 'pytorch_model.bin', 'open_clip_pytorch_model.bin'
 FOLDERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any], str]] = {
     'dense': (
-        lambda folder: load_dense(DenseSettings(model=str(folder)), TRUSTING, CPU, FLOAT),
+        lambda folder: load_dense(DenseSettings(model=str(folder)), TRUSTING, Runtime(CPU)),
         tiny.write_segformer,
         BIN,
     ),
