@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.config import Config, flatten
+from semantic_fast_sam_ros.core.engines import int8_file
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.pipeline import policy_of
 from semantic_fast_sam_ros.evaluation import scores as image_scores
@@ -21,7 +22,7 @@ from semantic_fast_sam_ros.evaluation.rows import Row
 from semantic_fast_sam_ros.evaluation.samples import DataSet
 from semantic_fast_sam_ros.evaluation.scores import ImageScores
 
-MEASURES = 2  # raised when a measure changes, so that older scores are not taken for its own
+MEASURES = 3  # raised when a measure changes, so that older scores are not taken for its own
 # Settings that change no label.
 IRRELEVANT = ('input.', 'output.', 'autostart', 'offline', 'trust_model_files')
 
@@ -137,14 +138,15 @@ def _print_mappings(plan: Plan) -> None:
 
 def _models(config: Config) -> list[str]:
     """Return size and time of the model files, so that another model has its own scores."""
-    files: list[Path] = []
     policy = policy_of(config)
     try:
-        files.append(weights.checkpoint_file(config.masks.model, policy))
+        sources = [weights.checkpoint_file(config.masks.model, policy)]
         if config.dense.model.endswith('.pt'):
-            files.append(weights.checkpoint_file(config.dense.model, policy))
+            sources.append(weights.checkpoint_file(config.dense.model, policy))
         else:
-            files += sorted(weights.pretrained_folder(config.dense.model, policy).glob('*.*'))
+            sources.append(weights.pretrained_folder(config.dense.model, policy))
+        forms = [form for source in sources if (form := int8_file(source))]
     except SemanticFastSamError:
         return []  # whoever needs the model says what is missing
-    return [f'{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}' for f in files]
+    files = [f for s in sources for f in (sorted(s.glob('*.*')) if s.is_dir() else [s])]
+    return [f'{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}' for f in [*files, *forms]]
