@@ -77,11 +77,17 @@ class ClipLabeller:
 
     def _encode_chunk(self, image: Tensor, proposals: MaskProposals, chunk: slice) -> Tensor:
         settings = self._config.clip
-        masks, boxes = proposals.masks[chunk], proposals.boxes[chunk]
+        part, model = proposals.take(chunk), self._model
         total = torch.zeros((), device=image.device)
         for scale in parse_scales(settings.scales):
             cut = crops.mask_crops(
-                image, masks, boxes, self._model.size, scale, settings.fill, self._model.mean
+                image,
+                part.shapes,
+                part.boxes,
+                self._model.size,
+                scale,
+                settings.fill,
+                self._model.mean,
             )
-            total = total + self._model.encode_crops(cut)
+            total = total + model.encode_crops(cut)
         return functional.normalize(total, dim=1)

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.masks import Shapes
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks
+
 FILLS = ('blur', 'mean', 'none')
 BLUR_SHARE = 6  # the blur's window is this part of the crop's side
 LEVELS = 5  # the image and its halved copies that crops are cut from
@@ -68,29 +71,31 @@ def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
             index = (row + top)[:, :, None] * stride + (column + left)[:, None, :]
             share = row_share[:, :, None] * column_share[:, None, :]
             crops = crops + flat[:, index.flatten()].reshape(3, *index.shape) * share
-    inside = _inside(boxes, image.shape[1:], size)
+    inside = _inside(boxes, (height, width), size)
     return torch.where(inside, crops, GREY).movedim(0, 1)
 
 
-def cut_masks(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
+def cut_masks(masks: Shapes, boxes: Tensor, size: int) -> Tensor:
     """Cut mask i by box i, each pixel taking the nearest value; False outside the image.
 
     Plain indexing: a float copy of 300 masks of a large image would not fit in memory.
 
     Args:
-        masks: (N, H, W) bool.
+        masks: (N, H, W) bool, or not cut out.
         boxes: (N, 4) pixels, half-open.
         size: side of the crops, pixels.
 
     Returns:
         (N, size, size) bool.
     """
-    height, width = masks.shape[1:]
+    height, width = masks.size if isinstance(masks, PrototypeMasks) else masks.shape[1:]
     x, y = _centres(boxes, size)
+    inside = _inside(boxes, (height, width), size)
+    x, y = x.floor().clamp(0, width - 1), y.floor().clamp(0, height - 1)
+    if isinstance(masks, PrototypeMasks):
+        return masks.cut(x, y) & inside
     index = torch.arange(len(masks), device=masks.device)[:, None, None]
-    columns = x.floor().long().clamp(0, width - 1)[:, None, :]
-    rows = y.floor().long().clamp(0, height - 1)[:, :, None]
-    return masks[index, rows, columns] & _inside(boxes, masks.shape[1:], size)
+    return masks[index, y.long()[:, :, None], x.long()[:, None, :]] & inside
 
 
 def hide_neighbours(crops: Tensor, inside: Tensor, fill: str, mean: Tensor) -> Tensor:
@@ -109,13 +114,13 @@ def hide_neighbours(crops: Tensor, inside: Tensor, fill: str, mean: Tensor) -> T
 
 
 def mask_crops(
-    image: Tensor, masks: Tensor, boxes: Tensor, size: int, scale: float, fill: str, mean: Tensor
+    image: Tensor, masks: Shapes, boxes: Tensor, size: int, scale: float, fill: str, mean: Tensor
 ) -> Tensor:
     """Return one crop a mask, (N, 3, size, size) float32 0-255, with its neighbours hidden.
 
     Args:
         image: (3, H, W) uint8 RGB.
-        masks: (N, H, W) bool.
+        masks: (N, H, W) bool, or not cut out.
         boxes: (N, 4) of these masks, x1 y1 x2 y2 in pixels, half-open.
         size: side of the crops, pixels.
         scale: how far the square crops reach, in longer sides of the boxes.
@@ -170,7 +175,7 @@ def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return points[:, 0], points[:, 1]
 
 
-def _inside(boxes: Tensor, image_size: torch.Size, size: int) -> Tensor:
+def _inside(boxes: Tensor, image_size: tuple[int, int], size: int) -> Tensor:
     """Return which crop pixels lie in the image, (N, size, size) bool."""
     x, y = _centres(boxes, size)
     height, width = image_size

@@ -46,8 +46,8 @@ class PrototypeMasks:
         flat = self.coefficients @ self.prototypes.flatten(1)
         return flat.view(-1, *self.prototypes.shape[1:])
 
-    def take(self, index: Tensor) -> 'PrototypeMasks':
-        """Return the masks that a boolean or integer index selects, in its order."""
+    def take(self, index: Tensor | slice) -> 'PrototypeMasks':
+        """Return the masks that an index or a slice selects, in its order."""
         cut = {size: masks[index] for size, masks in self._cut.items()}
         coefficients, boxes = self.coefficients[index], self.boxes[index]
         return PrototypeMasks(
@@ -68,6 +68,24 @@ class PrototypeMasks:
             else:
                 self._cut[size] = nearest(self.at((own[0], own[1])), size)
         return self._cut[size]
+
+    def cut(self, x: Tensor, y: Tensor) -> Tensor:
+        """Cut each mask out at points of its own, rows times columns.
+
+        Args:
+            x: (N, S) pixel columns, 0 is the first pixel's centre.
+            y: (N, R) pixel rows.
+
+        Returns:
+            (N, R, S) bool.
+        """
+        grid = self._grid(x, y)
+        sampled = functional.grid_sample(
+            self.values[:, None], grid, padding_mode='border', align_corners=False
+        )
+        x1, y1, x2, y2 = self.boxes[:, :, None].unbind(1)
+        inside = ((y >= y1) & (y < y2))[:, :, None] & ((x >= x1) & (x < x2))[:, None, :]
+        return (sampled[:, 0] > 0) & inside
 
     def areas(self) -> Tensor:
         """Return about the number of pixels in each mask, (N,) float32: samples are not parted."""
@@ -112,19 +130,26 @@ class PrototypeMasks:
         """Sum the prototypes at the points of a grid; interpolating and summing commute."""
         device = self.prototypes.device
         y, x = (a.points(n, device) for a, n in zip((self.rows, self.columns), size, strict=True))
-        height, width = self.prototypes.shape[1:]
-        # grid_sample counts from -1 at the map's one edge to 1 at the other.
-        down = (2 * self.rows.positions(y) + 1) / height - 1
-        across = (2 * self.columns.positions(x) + 1) / width - 1
-        grid = torch.stack([across.expand(len(y), -1), down[:, None].expand(-1, len(x))], -1)
         sampled = functional.grid_sample(
-            self.prototypes[None], grid[None], padding_mode='border', align_corners=False
+            self.prototypes[None],
+            self._grid(x[None], y[None]),
+            padding_mode='border',
+            align_corners=False,
         )
         masks = (self.coefficients @ sampled[0].flatten(1) > 0).view(-1, *size)
         x1, y1, x2, y2 = self.boxes.unbind(1)
         masks &= _between(y, y1, y2)[:, :, None]
         masks &= _between(x, x1, x2)[:, None, :]
         return masks
+
+    def _grid(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return where columns (N, S) and rows (N, R) of pixels lie, as grid_sample takes it."""
+        height, width = self.prototypes.shape[1:]
+        # From -1 at the map's one edge to 1 at the other.
+        down = (2 * self.rows.positions(y) + 1) / height - 1
+        across = (2 * self.columns.positions(x) + 1) / width - 1
+        shape = (len(x), y.shape[1], x.shape[1])
+        return torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)
 
     def _sort_cells(
         self, values: Tensor, rows: Cells, columns: Cells

@@ -148,7 +148,7 @@ class SsaEngineLabeller:
         for chunk in self._chunks(proposals):
             cut = crops.cut(image, boxes[chunk], clipseg.size)
             logits = clipseg.segment_crops(cut, conditions[ballot.index[chunk]]).float()
-            inside = crops.cut_masks(proposals.masks[chunk], boxes[chunk], clipseg.size)
+            inside = crops.cut_masks(proposals.take(chunk).shapes, boxes[chunk], clipseg.size)
             votes = count_votes(logits, inside, ballot.valid[chunk])
             hard.append(votes.hard)
             soft.append(votes.soft)
@@ -234,5 +234,5 @@ class SsaEngineLabeller:
 
 
 def _unlabelled(proposals: MaskProposals) -> MaskLabels:
-    ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=proposals.masks.device)
+    ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=proposals.boxes.device)
     return MaskLabels(ids, torch.zeros_like(ids, dtype=torch.float32), ids[:, 0] < 0)

@@ -53,8 +53,8 @@ class MaskProposals:
             return self.shapes.at(size)
         return self.shapes if size == self.size else nearest(self.shapes, size)
 
-    def take(self, index: Tensor) -> 'MaskProposals':
-        """Return the proposals that a boolean or integer index selects, in its order."""
+    def take(self, index: Tensor | slice) -> 'MaskProposals':
+        """Return the proposals that an index or a slice selects, in its order."""
         shapes = self.shapes
         chosen = shapes[index] if isinstance(shapes, Tensor) else shapes.take(index)
         return MaskProposals(chosen, self.boxes[index], self.scores[index])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from semantic_fast_sam_ros.core import masks as painting
 from semantic_fast_sam_ros.core import voting
 from semantic_fast_sam_ros.core.cells import Axis
+from semantic_fast_sam_ros.core.crops import cut_masks
 from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, topmost_of
 from semantic_fast_sam_ros.core.types import MaskProposals
 
@@ -102,3 +103,14 @@ def test_a_tie_goes_to_the_smaller_class_and_blocks_change_nothing(
     monkeypatch.setattr(voting, 'CACHED_ELEMENTS', 1)
     for whole, parts in zip((probability, best), voting.most_likely(logits, (8, 5)), strict=True):
         assert torch.equal(whole, parts)
+
+
+def test_crops_of_masks_are_those_of_the_cut_out_ones() -> None:
+    masks = drawn(4, 12)
+    low = 30 * torch.rand(12, 2) - 5  # some reach out of the image
+    boxes = torch.cat([low, low + 1 + 20 * torch.rand(12, 2)], 1)
+    for size in (5, 16):
+        found = cut_masks(masks, boxes, size)
+        expected = cut_masks(masks.at(masks.size), boxes, size)
+        assert expected.any() and not expected.all()
+        assert (found != expected).sum() <= 1  # a value may be zero but for rounding
