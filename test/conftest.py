@@ -1,7 +1,9 @@
 """Let all tests import the checkout and `tiny`; keep them out of the user's cache; a browser."""
 
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +22,31 @@ CACHE = tempfile.TemporaryDirectory(prefix='semantic_fast_sam_test_')
 os.environ['SEMANTIC_FAST_SAM_CACHE'] = CACHE.name
 for name in ('HF_HOME', 'YOLO_CONFIG_DIR', 'MPLCONFIGDIR'):
     os.environ.pop(name, None)
+
+
+TYPE_CHECK = pytest.StashKey[subprocess.Popen[str]]()
+CHECKED = ('semantic_fast_sam_ros/core', 'scripts/environment.py')
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the type checker, which takes a minute, beside the first tests."""
+    wanted = any('type_check' in getattr(item, 'fixturenames', ()) for item in session.items)
+    if wanted and not session.config.option.collectonly and importlib.util.find_spec('mypy'):
+        session.config.stash[TYPE_CHECK] = subprocess.Popen(
+            [sys.executable, '-m', 'mypy', '--strict', *CHECKED],
+            cwd=HERE.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def type_check(request: pytest.FixtureRequest) -> 'subprocess.Popen[str]':
+    """Give the type checker of `core/`, running or done."""
+    if TYPE_CHECK not in request.config.stash:
+        pytest.skip('mypy is missing (requirements/test.txt)')
+    return request.config.stash[TYPE_CHECK]
 
 
 def pytest_sessionfinish() -> None:

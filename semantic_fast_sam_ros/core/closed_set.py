@@ -148,8 +148,9 @@ def _pixels(
     """
     logits = probabilities.clamp_min(voting.TINY).log_()
     confidence, rows = voting.most_likely(logits, size)
-    rows = rows * (confidence >= minimum[rows])
-    return PixelLabels(ids[rows], confidence)
+    if minimum.any():
+        rows = rows * (confidence >= minimum[rows])
+    return PixelLabels(ids.int()[rows], confidence)
 
 
 def _bounded(classes: int, size: tuple[int, int]) -> tuple[int, int]:
