@@ -116,7 +116,8 @@ def label_pictures(
 
     started = time.monotonic()
     try:
-        Stages(pictures(), work, write, stop).run()
+        workers = getattr(pipeline, 'concurrent_images', 1)
+        Stages(pictures(), work, write, stop, workers).run()
     except OSError as error:
         outcome.problem = f'cannot write: {error}'
     outcome.seconds = time.monotonic() - started

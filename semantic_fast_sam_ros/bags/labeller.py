@@ -123,7 +123,8 @@ class BagLabeller:
             if progress is not None and work.result is not None:
                 progress(self.statistics, work.message.time_ns)
 
-        Stages(self._works(part or Part(), done), label, write, stop).run()
+        workers = getattr(pipeline, 'concurrent_images', 1)
+        Stages(self._works(part or Part(), done), label, write, stop, workers).run()
 
     def replay(self, message: Message) -> None:
         """Take in a message that an earlier run wrote."""

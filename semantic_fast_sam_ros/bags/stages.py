@@ -2,7 +2,9 @@
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar('Item')
@@ -13,7 +15,7 @@ _END = object()
 
 
 class Stages(Generic[Item, Done]):
-    """Three stages: one thread reads, the caller's works, one writes."""
+    """Three stages: one thread reads, some work, one writes."""
 
     def __init__(
         self,
@@ -21,9 +23,11 @@ class Stages(Generic[Item, Done]):
         work: Callable[[Item], Done],
         sink: Callable[[Done], None],
         stop: threading.Event,
+        workers: int = 1,
     ) -> None:
-        """Prepare; `stop` ends the run after the item in work, which is still written."""
+        """Prepare; `stop` ends the run after the items in work, which are still written."""
         self._source, self._work, self._sink, self._stop = source, work, sink, stop
+        self._workers = workers
         self._read: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
         self._worked: queue.Queue[Any] = queue.Queue(QUEUE_ITEMS)
         self._abort = threading.Event()
@@ -59,10 +63,17 @@ class Stages(Generic[Item, Done]):
         self._put(self._read, _END)
 
     def _working(self) -> None:
-        while (item := self._get(self._read)) is not _END:
-            # Once stopped, the queue is only emptied: the reader may be waiting to fill it.
-            if not self._stop.is_set() and not self._put(self._worked, self._work(item)):
-                return
+        under_way: deque[Future[Done]] = deque()
+        with ThreadPoolExecutor(self._workers, 'bag worker') as pool:
+            while (item := self._get(self._read)) is not _END:
+                # Once stopped, the queue is only emptied: the reader may be waiting to fill it.
+                if self._stop.is_set():
+                    continue
+                under_way.append(pool.submit(self._work, item))
+                if len(under_way) == self._workers:
+                    self._put(self._worked, under_way.popleft().result())
+            for future in under_way:
+                self._put(self._worked, future.result())
         self._put(self._worked, _END)
 
     def _writing(self) -> None:

@@ -1,5 +1,6 @@
 """Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,6 +78,7 @@ class TransformersSegmenter:
         """Load a folder; raises ModelError if it holds no segmentation model."""
         self._size = settings.image_size
         self._runtime = runtime
+        self._one_image = threading.Lock()
         self._model, self._processor = _load_transformers(folder)
         self._model.to(
             device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
@@ -98,7 +100,7 @@ class TransformersSegmenter:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
         with stage('preprocess'):
             pixels = self._preprocess(image)
-        with stage('dense_network'):
+        with self._one_image, stage('dense_network'):
             if self._network is not None:
                 return DenseMap(self._network(pixels)[0][0], are_logits=True)
             output = self._model(pixel_values=pixels, **self._task_inputs)
@@ -178,6 +180,7 @@ class UltralyticsSegmenter:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
         self._size = settings.image_size
         self._dtype = runtime.dtype
+        self._one_image = threading.Lock()
         network = load_ultralytics(checkpoint, 'semantic')
         network.to(device=runtime.device, dtype=runtime.dtype)
         network.to(memory_format=torch.channels_last)
@@ -190,7 +193,7 @@ class UltralyticsSegmenter:
         size = min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
         with stage('preprocess'):
             batch, place = letterbox(image, size, self._dtype)
-        with stage('dense_network'):
+        with self._one_image, stage('dense_network'):
             logits = self._network(batch)[0]
         padded = functional.interpolate(logits, batch.shape[2:], mode='bilinear')
         return DenseMap(place.crop(padded)[0], are_logits=True)

@@ -1,5 +1,6 @@
 """Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class FastSamGenerator:
         """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
         self.settings = settings
         self._dtype = runtime.dtype
+        self._one_image = threading.Lock()
         network = load_ultralytics(checkpoint, 'segment')
         network.to(device=runtime.device, dtype=runtime.dtype)
         if len(network.names) != 1:
@@ -49,7 +51,7 @@ class FastSamGenerator:
     def _detect(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         from ultralytics.utils.nms import non_max_suppression
 
-        with stage('mask_network'):
+        with self._one_image, stage('mask_network'):
             predicted, prototypes = self._network(batch)
         kept = non_max_suppression(
             predicted.float(),

@@ -1,6 +1,5 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     require_same_encoding,
 )
 from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
+from semantic_fast_sam_ros.core.sharing import SharedLock
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
@@ -45,7 +45,10 @@ WARM_UP_SIZE = (480, 640)
 
 
 class SemanticFastSam:
-    """The whole pipeline. Not for two threads at once: calls wait for each other."""
+    """The whole pipeline.
+
+    Several threads may call it: a network takes one image at a time, the rest runs beside it.
+    """
 
     def __init__(self, config: Config, history: VocabularyHistory | None = None) -> None:
         """Load the models that a configuration names.
@@ -59,7 +62,7 @@ class SemanticFastSam:
             ModelError: a model is missing, damaged, not trusted or of another kind.
         """
         weights.silence_libraries()
-        self._lock = threading.Lock()
+        self._lock = SharedLock()
         self.config = config
         self.runtime = choose_runtime(config)
         self.device = self.runtime.device
@@ -99,6 +102,15 @@ class SemanticFastSam:
         """What the labeller has to say of its names; empty where all is well."""
         return self._labeller.notice if isinstance(self._labeller, NameFinder) else ''
 
+    @property
+    def concurrent_images(self) -> int:
+        """How many images at once are worth it: while one is in the networks, one is out of them.
+
+        One where the order of the images decides which ids new names get, and where the labeller
+        remembers what the generator found.
+        """
+        return 1 if isinstance(self._labeller, NameFinder | YoloeLabeller) else 2
+
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
 
@@ -132,7 +144,7 @@ class SemanticFastSam:
         self.check_vocabulary(vocabulary)
         assert isinstance(self._labeller, OpenVocabularyLabeller)
         prepared = self._labeller.prepare(self._history.admit(vocabulary))
-        with self._lock:
+        with self._lock.change():
             self._labeller.use(prepared)
 
     def warm_up(self) -> None:
@@ -141,7 +153,7 @@ class SemanticFastSam:
 
     def update(self, config: Config) -> None:
         """Take over the live settings of a configuration from the next image on."""
-        with self._lock:
+        with self._lock.change():
             self.config = config
             self._generator.settings = config.masks  # type: ignore[attr-defined]
             if isinstance(self._labeller, ClosedSetLabeller):
@@ -169,7 +181,8 @@ class SemanticFastSam:
             raise FrameError(
                 f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}'
             )
-        with self._lock, torch.inference_mode():
+        lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
+        with lock, torch.inference_mode():
             return self._segment(image, self._labeller_after(earlier, image.shape[:2]))
 
     def _admit_first(self) -> None:

@@ -26,6 +26,31 @@ def test_all_items_are_written_in_order():
 
 
 @pytest.mark.timeout(20)
+def test_items_of_several_workers_are_written_in_order():
+    together, written = threading.Barrier(2), []
+
+    def work(item):
+        together.wait()  # nobody passes alone
+        return item
+
+    Stages(range(MANY), work, written.append, threading.Event(), workers=2).run()
+    assert written == list(range(MANY))
+
+
+@pytest.mark.timeout(20)
+def test_error_of_a_worker_reaches_the_caller():
+    def work(item):
+        if item == 3:
+            raise OSError('broken')
+        return item
+
+    written = []
+    with pytest.raises(OSError, match='broken'):
+        Stages(range(MANY), work, written.append, threading.Event(), workers=2).run()
+    assert written == list(range(len(written)))
+
+
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize('stop_at', [0, 1, MANY - 1])
 def test_stop_writes_the_item_in_work_and_ends(stop_at):
     assert _run(MANY, stop_at) == list(range(stop_at + 1))
