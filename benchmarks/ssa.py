@@ -132,6 +132,8 @@ def by_turns(builds: dict[str, Build], rounds: int) -> dict[str, list[dict[str, 
         contenders = {
             n: stack.enter_context(closing(Contender(build))) for n, build in builds.items()
         }
+        for contender in contenders.values():  # one that still builds would slow the others
+            contender.wait()
         for _ in range(rounds):
             for name, contender in contenders.items():
                 answers[name].append(contender.run())
