@@ -58,6 +58,11 @@ def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
         )
     if name == 'torch':
         return module
+    if name == 'openvino' and not _suits_openvino(runtime):
+        raise ModelError(
+            f'backend openvino runs on the CPU in fp32 or int8, not on {runtime.device} in '
+            f'{runtime.dtype}'
+        )
     if not _installed(LIBRARIES[name]):
         raise ModelError(f'backend {name} is not installed: pip install {LIBRARIES[name]}')
     try:
@@ -73,9 +78,12 @@ def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
 def _backend(source: Path, runtime: Runtime) -> str:
     if runtime.backend != 'auto':
         return runtime.backend
-    suits = runtime.device.type == 'cpu' and runtime.dtype == torch.float32
-    ready = suits and _installed('openvino') and _worth_converting(source)
+    ready = _suits_openvino(runtime) and _installed('openvino') and _worth_converting(source)
     return 'openvino' if ready else 'torch'
+
+
+def _suits_openvino(runtime: Runtime) -> bool:
+    return runtime.device.type == 'cpu' and runtime.dtype == torch.float32
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,13 @@ def test_a_backend_that_is_missing_is_named(source: Path, monkeypatch: pytest.Mo
     assert engines.load_network(module, source, on('auto')) is module
 
 
+@pytest.mark.parametrize('precision', ['fp16', 'auto'])
+def test_openvino_in_half_precision_is_refused(precision: str, source: Path) -> None:
+    runtime = Runtime(torch.device('cpu'), torch.float16, 'openvino', precision)
+    with pytest.raises(ModelError, match='openvino runs on the CPU in fp32 or int8, not on cpu'):
+        engines.load_network(Doubled(), source, runtime)
+
+
 def test_the_exported_graph_takes_any_size(source: Path) -> None:
     needs('onnxruntime')
     import onnx
