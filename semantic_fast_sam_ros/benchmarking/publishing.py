@@ -60,7 +60,7 @@ class Published(RenderOnly):
 
     def close(self) -> None:
         """End the subscriber and ROS."""
-        import rclpy
+        from semantic_fast_sam_ros.ros.shutdown import shut_down
 
         self._listener.terminate()
         try:
@@ -69,7 +69,7 @@ class Published(RenderOnly):
             self._listener.kill()
             self._listener.wait()
         self._node.destroy_node()  # type: ignore[no-untyped-call]
-        rclpy.try_shutdown()
+        shut_down()
 
     def time(self, image: Rgb, result: SegmentationResult) -> dict[str, float]:
         """Render, serialise and publish; return the milliseconds of each."""

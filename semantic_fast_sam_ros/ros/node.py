@@ -20,6 +20,7 @@ from semantic_fast_sam_ros.ros.frames import FrameProcessor
 from semantic_fast_sam_ros.ros.live_vocabulary import LiveVocabulary
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
 from semantic_fast_sam_ros.ros.resources import resources
+from semantic_fast_sam_ros.ros.shutdown import shut_down
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
@@ -156,7 +157,7 @@ class SemanticFastSamNode(LifecycleNode):
 
     def _give_up(self) -> None:
         self.failed = True
-        self.context.try_shutdown()
+        shut_down(self.context)
 
     # Events
 

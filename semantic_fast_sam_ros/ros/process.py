@@ -31,6 +31,7 @@ def run() -> int:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
     from semantic_fast_sam_ros.ros.node import NODE_NAME, SemanticFastSamNode
+    from semantic_fast_sam_ros.ros.shutdown import shut_down
 
     try:
         rclpy.init()
@@ -54,7 +55,7 @@ def run() -> int:
             _end_by_force(1 if node.failed else 0)
             node.close()
             node.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     return 1 if node is not None and node.failed else 0
 
 

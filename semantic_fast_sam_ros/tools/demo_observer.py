@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from semantic_fast_sam_ros.ros import qos
+from semantic_fast_sam_ros.ros.shutdown import shut_down
 
 NODE = '/semantic_fast_sam'
 OVERLAYS_KEPT = 12
@@ -58,7 +59,7 @@ class DemoObserver(Node):
         """Stop ROS."""
         self._executor.shutdown()
         self.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
 
     @property
     def state(self) -> str:

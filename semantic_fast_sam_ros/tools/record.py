@@ -175,13 +175,15 @@ def _recorder(target: str, names: list[str], overrides: Overrides) -> Iterator['
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    from semantic_fast_sam_ros.ros.shutdown import shut_down
+
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     recorder = Recorder(target, names, overrides)
     try:
         yield recorder
     finally:
         recorder.node.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
 
 
 class Writing(threading.Thread):

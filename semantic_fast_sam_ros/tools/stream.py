@@ -77,6 +77,8 @@ def _publish(
 ) -> int:
     import rclpy
 
+    from semantic_fast_sam_ros.ros.shutdown import shut_down
+
     rclpy.init(args=ros_arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     stream = Stream(arguments)
@@ -94,7 +96,7 @@ def _publish(
         if arguments.count_file:
             arguments.count_file.write_text(json.dumps(stream.count))
         stream.close()
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 

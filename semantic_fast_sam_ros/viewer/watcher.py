@@ -18,6 +18,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
 from semantic_fast_sam_ros.ros import qos
+from semantic_fast_sam_ros.ros.shutdown import shut_down
 from semantic_fast_sam_ros.viewer.frames import PARTS, Frame, FrameAssembler
 
 TYPES = {'detections': Detection2DArray, 'overlay/compressed': CompressedImage}
@@ -79,7 +80,7 @@ class Watcher:
 
     def close(self) -> None:
         """Stop ROS."""
-        self._context.try_shutdown()
+        shut_down(self._context)
         self._thread.join(timeout=5.0)
         self._executor.shutdown(timeout_sec=1.0)
         self._node.destroy_node()

@@ -1,0 +1,16 @@
+"""End rclpy, whoever else ends it at the same moment."""
+
+import contextlib
+
+from rclpy.context import Context
+from rclpy.utilities import get_default_context
+
+
+def shut_down(context: Context | None = None) -> None:
+    """Shut a context down, by default the process's; no error if it is down already.
+
+    rclpy asks whether it is, and then shuts it down: in between, the thread of its signal handlers
+    may have done so.
+    """
+    with contextlib.suppress(RuntimeError):
+        (context or get_default_context()).try_shutdown()
