@@ -2,8 +2,8 @@
 
 import contextlib
 
+import rclpy
 from rclpy.context import Context
-from rclpy.utilities import get_default_context
 
 
 def shut_down(context: Context | None = None) -> None:
@@ -13,4 +13,4 @@ def shut_down(context: Context | None = None) -> None:
     may have done so.
     """
     with contextlib.suppress(RuntimeError):
-        (context or get_default_context()).try_shutdown()
+        rclpy.try_shutdown(context=context)

@@ -1,5 +1,6 @@
-"""A context that somebody else shuts down at the same moment is no error."""
+"""Shutting down ends a context, whoever else ends it at the same moment."""
 
+import rclpy
 from rclpy.context import Context
 
 from semantic_fast_sam_ros.ros.shutdown import shut_down
@@ -18,3 +19,10 @@ def test_a_context_is_shut_down_once_and_again_without_an_error() -> None:
     shut_down(context)
     assert not context.ok()
     shut_down(context)
+
+
+def test_the_default_context_can_be_used_again() -> None:
+    for _ in range(2):
+        rclpy.init(args=[])
+        shut_down()
+        assert not rclpy.ok()
