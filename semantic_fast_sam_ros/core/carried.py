@@ -35,9 +35,8 @@ class CarriedLabels:
         label_map = torch.from_numpy(self._earlier.label_map.astype('int64')).to(image.device)
         confidence = torch.from_numpy(self._earlier.confidence).to(image.device) / 255
         ids, labels = label_map.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        one_hot = torch.nn.functional.one_hot(labels, len(ids)).permute(2, 0, 1).float()
-        votes = voting.collect(proposals.masks, one_hot, labels)
-        classes, shares = voting.rank(votes.hard, self._settings.hypotheses)
+        votes = voting.hard_votes(proposals.shapes, labels, len(ids))
+        classes, shares = voting.rank(votes, self._settings.hypotheses)
         named = ids[classes]
         paints = (shares[:, 0] >= self._settings.minimum_purity) & (named[:, 0] > 0)
         return MaskLabels(named, shares, paints, PixelLabels(label_map, confidence))

@@ -1,10 +1,14 @@
 """How an image's pixels lie on a smaller map, one axis at a time."""
 
+import functools
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from semantic_fast_sam_ros.core.kernels import Floats, Ints, Line
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ class Axis:
         edges[0], edges[-1] = 0, self.pixels  # what lies before and behind the map is the edge's
         inside = edges[None].clamp_min(low[:, None]).minimum(high[:, None])
         return inside.diff(dim=1).clamp_min_(0)
+
+
+@functools.lru_cache(maxsize=64)  # the same few sizes, image after image
+def line(axis: Axis, count: int, samples: int) -> tuple[Floats, Line]:
+    """Return `count` points spread evenly over the image, (P,), and where samples lie by them."""
+    points: Floats = axis.points(count, torch.device('cpu')).numpy()
+    place = axis.positions(torch.from_numpy(points)).clamp(0, samples - 1).numpy()
+    before: Ints = place.astype(np.int32)
+    behind: Ints = np.minimum(before + 1, samples - 1).astype(np.int32)
+    share: Floats = (place - before).astype(np.float32)
+    first: Ints = np.searchsorted(before, np.arange(samples + 1)).astype(np.int32)
+    return points, (before, behind, share, first)
 
 
 @dataclass(frozen=True)

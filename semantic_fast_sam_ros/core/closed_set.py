@@ -1,15 +1,17 @@
 """Closed-set labelling: a dense segmenter votes inside each mask (SFS, method.md section 2)."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import voting
+from semantic_fast_sam_ros.core import kernels, voting
 from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.masks import topmost
 from semantic_fast_sam_ros.core.model_settings import VoteSettings
+from semantic_fast_sam_ros.core.prototypes import Shapes
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.vocabulary import (
     Vocabulary,
@@ -62,47 +64,63 @@ class ClosedSetLabeller:
 
     def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
         """Let a dense map name the masks and the pixels."""
-        grid = self._grid(dense, proposals.size)
-        masks = proposals.masks_at(grid)
-        probabilities = self._published(dense, grid)
-        votes = voting.collect(masks, probabilities, probabilities.max(0).indices)
-        device = probabilities.device
-        ids, minimum = self._ids.to(device), self._minimum.to(device)
-        shares = votes.hard if self.settings.mode == 'hard' else votes.soft
-        classes, scores = voting.rank(shares, self.settings.hypotheses)
-        paints = self._painting(votes, classes)
-        if self.settings.mode == 'fusion':
-            probabilities = self._fused(masks, probabilities, votes, proposals.scores)
+        settings, size, masks = self.settings, proposals.size, proposals.shapes
+        probabilities = self._published(dense, self._grid(dense, size))
+        shares, purity = self._votes(masks, probabilities, size)
+        classes, scores = voting.rank(shares, settings.hypotheses)
+        if settings.mode == 'fusion':
+            paints = classes[:, 0] < 0  # none: masks weigh in on the pixels instead
+            probabilities = self._fused(masks, probabilities, shares, proposals.scores)
+        else:
+            # A mask may fall between the points of a coarser grid: nobody votes for it then.
+            purest = purity.gather(1, classes[:, :1])[:, 0]
+            paints = purity.any(1) & (purest >= settings.minimum_purity)
+        ids, minimum = (t.to(probabilities.device) for t in (self._ids, self._minimum))
         classes[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
         pixels = None
-        if self.settings.keep_dense:
-            pixels = _pixels(probabilities, ids, minimum, proposals.size)
-        elif self.settings.mode == 'fusion':
-            pixels = _pixels(probabilities, ids, minimum, proposals.size)
-            covered = topmost(proposals.shapes) > 0
+        if settings.keep_dense or settings.mode == 'fusion':
+            pixels = _pixels(probabilities, ids, minimum, size)
+        if pixels and not settings.keep_dense:
+            covered = topmost(masks) > 0
             pixels = PixelLabels(pixels.class_ids * covered, pixels.confidence * covered)
         return MaskLabels(ids[classes], scores, paints, pixels)
 
+    def _votes(
+        self, masks: Shapes, probabilities: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the shares of the classes that rank them, and those that tell purity: (N, C)."""
+        mode = self.settings.mode
+        soft = probabilities.new_zeros(0)
+        if mode != 'hard':
+            soft = voting.soft_votes(masks, probabilities)
+        if mode == 'fusion':
+            return soft, soft
+        if self.settings.every_pixel and probabilities.shape[1:] != size:
+            labels = voting.most_likely(_logits(probabilities), size)[1]
+        else:
+            labels = probabilities.max(0).indices
+        hard = voting.hard_votes(masks, labels, len(probabilities))
+        return hard if mode == 'hard' else soft, hard
+
     def _grid(self, dense: DenseMap, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the grid of points that vote: the dense map's own, where it is coarser."""
+        """Return the grid of points for the probabilities: the dense map's own, where coarser.
+
+        The most likely class at each pixel can be had from logits on their own grid; mean
+        probabilities over every pixel cannot, nor can interpolated probabilities.
+        """
         own = (int(dense.scores.shape[1]), int(dense.scores.shape[2]))
-        if not self.settings.every_pixel and own[0] * own[1] < size[0] * size[1]:
+        whole = self.settings.every_pixel and not (
+            self.settings.mode == 'hard' and dense.are_logits
+        )
+        if not whole and own[0] * own[1] < size[0] * size[1]:
             size = own
         return _bounded(dense.scores.shape[0], size)
 
-    def _painting(self, votes: voting.Votes, classes: Tensor) -> Tensor:
-        """Return which masks paint their class over the pixels, (N,): with fusion, none."""
-        if self.settings.mode == 'fusion':
-            return classes[:, 0] < 0
-        purity = votes.hard.gather(1, classes[:, :1])[:, 0]
-        heard = votes.hard.any(1)  # a mask may fall between the points of a coarser grid
-        return heard & (purity >= self.settings.minimum_purity)
-
     def _fused(
-        self, masks: Tensor, probabilities: Tensor, votes: voting.Votes, scores: Tensor
+        self, masks: Shapes, probabilities: Tensor, shares: Tensor, scores: Tensor
     ) -> Tensor:
         image = probabilities.mean((1, 2))
-        evidence = voting.evidence(votes.soft, image, self.settings.fusion_floor)
+        evidence = voting.evidence(shares, image, self.settings.fusion_floor)
         trust = self.settings.fusion_weight * scores
         return voting.fuse(masks, probabilities, evidence, trust)
 
@@ -146,11 +164,18 @@ def _pixels(
 
     Logarithms are interpolated, as transformers' own post-processing interpolates logits.
     """
-    logits = probabilities.clamp_min(voting.TINY).log_()
-    confidence, rows = voting.most_likely(logits, size)
-    if minimum.any():
-        rows = rows * (confidence >= minimum[rows])
-    return PixelLabels(ids.int()[rows], confidence)
+    probability, best = voting.most_likely(_logits(probabilities), size)
+    if kernels.suits(best.device):
+        arrays = [t.numpy() for t in (best, probability, ids.int(), minimum)]
+        kernels.in_bands(partial(kernels.name_rows, *arrays), size[0])
+        return PixelLabels(best, probability)
+    index = best.long()
+    found = ids.int()[index] * (probability >= minimum[index])
+    return PixelLabels(found, probability * (found > 0))
+
+
+def _logits(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(voting.TINY).log_()
 
 
 def _bounded(classes: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.masks import Shapes
-from semantic_fast_sam_ros.core.prototypes import PrototypeMasks
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, Shapes
 
 FILLS = ('blur', 'mean', 'none')
 BLUR_SHARE = 6  # the blur's window is this part of the crop's side

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -63,9 +64,8 @@ def letterbox(
     size = -(-size // stride) * stride
     gain = min(size / height, size / width)
     scaled = (max(1, round(height * gain)), max(1, round(width * gain)))
-    # Bytes are resized three times as fast, but only on the CPU; ultralytics rounds there, too.
-    x = image[None] if image.device.type == 'cpu' else image[None].to(dtype)
-    if scaled != (height, width):
+    x = _resized_on_cpu(image, scaled) if image.device.type == 'cpu' else image[None].to(dtype)
+    if x.shape[2:] != scaled:
         x = functional.interpolate(x, scaled, mode='bilinear')
     spare = [(size - side) % stride for side in scaled]
     top, left = (round(s / 2 - 0.1) for s in spare)
@@ -74,3 +74,11 @@ def letterbox(
     place = Letterbox(*scaled, top, left)
     torch.div(x, 255, out=place.crop(batch))
     return batch, place
+
+
+def _resized_on_cpu(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize bytes as ultralytics does, and several times as fast as torch; (1, 3, h, w) uint8."""
+    pixels = image.permute(1, 2, 0).numpy()
+    if pixels.shape[:2] != size:
+        pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]

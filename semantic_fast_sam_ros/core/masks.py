@@ -1,12 +1,15 @@
 """Pure functions on masks: areas, filtering, and painting many masks into one map."""
 
+from functools import partial
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, topmost_of
-from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
-
-Shapes = Tensor | PrototypeMasks
+from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core.prototypes import Shapes, topmost_of
+from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 
 
 def areas(masks: Shapes) -> Tensor:
@@ -50,33 +53,57 @@ def rasterise(masks: Shapes, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
         labels: of these masks; without `pixels`, unpainted pixels are unlabelled.
 
     Returns:
-        label map (H, W) int64, confidence (H, W) float32 in [0, 1] with 0 where unlabelled, and
+        label map (H, W) int32, confidence (H, W) float32 in [0, 1] with 0 where unlabelled, and
         mask numbers (H, W) int16 counted from 1, 0 = none.
     """
     instances = topmost(masks)
     kept = labels.paints.nonzero()[:, 0]
+    pixels = labels.pixels or PixelLabels(torch.zeros_like(instances), instances * 0.0)
     if len(kept) == 0:
-        classes, confidence = _unpainted(instances, labels)
-        return classes, confidence * (classes > 0), instances
-    if len(kept) == len(masks):
-        painted = instances.long()
-    else:
-        number = torch.cat([kept.new_zeros(1), kept + 1])
-        painted = number[topmost(_taken(masks, kept)).long()]
+        return pixels.class_ids, pixels.confidence * (pixels.class_ids > 0), instances
+    numbers = instances if len(kept) == len(masks) else topmost(_taken(masks, kept))
     zero = labels.class_ids.new_zeros(1)
-    classes = torch.cat([zero, labels.class_ids[:, 0]])[painted]
-    confidence = torch.cat([zero.to(labels.scores.dtype), labels.scores[:, 0]])[painted]
-    if labels.pixels is not None:
-        classes = torch.where(painted > 0, classes, labels.pixels.class_ids)
-        confidence = torch.where(painted > 0, confidence, labels.pixels.confidence)
+    ids = torch.cat([zero, labels.class_ids[kept, 0]]).int()
+    scores = torch.cat([zero, labels.scores[kept, 0]])
+    classes, confidence = _painted(numbers, ids, scores, pixels)
     return classes, confidence * (classes > 0), instances
 
 
-def _unpainted(instances: Tensor, labels: MaskLabels) -> tuple[Tensor, Tensor]:
-    if labels.pixels is not None:
-        return labels.pixels.class_ids, labels.pixels.confidence
-    zeros = torch.zeros_like(instances)
-    return zeros.long(), zeros.to(labels.scores.dtype)
+def _painted(
+    numbers: Tensor, ids: Tensor, scores: Tensor, pixels: PixelLabels
+) -> tuple[Tensor, Tensor]:
+    """Return ids and scores (N + 1,) by number (H, W) where it is not 0, elsewhere the pixels'."""
+    if kernels.suits(numbers.device):
+        classes = pixels.class_ids.to(torch.int32, copy=True)
+        confidence = pixels.confidence.clone()
+        arrays = [t.numpy() for t in (numbers, ids, scores, classes, confidence)]
+        kernels.in_bands(partial(kernels.paint_rows, *arrays), len(numbers))
+        return classes, confidence
+    index = numbers.long()
+    classes = torch.where(index > 0, ids[index], pixels.class_ids.int())
+    return classes, torch.where(index > 0, scores[index], pixels.confidence)
+
+
+def to_host(
+    class_ids: Tensor, confidence: Tensor, label_type: type[np.uint8] | type[np.uint16]
+) -> tuple[NDArray[np.unsignedinteger], NDArray[np.uint8]]:
+    """Return labels, and confidences of 1 to 255 with 0 only where unlabelled, (H, W) each.
+
+    Args:
+        class_ids: (H, W) integers that fit the label type, 0 = unlabelled.
+        confidence: (H, W) float32 in [0, 1].
+        label_type: of the labels.
+    """
+    if kernels.suits(class_ids.device):
+        shape = tuple(class_ids.shape)
+        labels, levels = np.empty(shape, label_type), np.empty(shape, np.uint8)
+        arrays = (class_ids.contiguous().numpy(), confidence.contiguous().numpy(), labels, levels)
+        kernels.in_bands(partial(kernels.to_bytes, *arrays), shape[0])
+        return labels, levels
+    # torch has little arithmetic for unsigned numbers of two bytes, NumPy has it.
+    small = class_ids.to(torch.uint8 if label_type == np.uint8 else torch.int32).cpu().numpy()
+    shown = torch.where(class_ids > 0, (confidence * 255).round().clamp(1, 255), 0)
+    return small.astype(label_type, copy=False), shown.to(torch.uint8).cpu().numpy()
 
 
 def _taken(masks: Shapes, index: Tensor) -> Shapes:

@@ -19,7 +19,7 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise
+from semantic_fast_sam_ros.core.masks import largest_first, rasterise, to_host
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
     MONO8_IDS,
@@ -240,15 +240,11 @@ class SemanticFastSam:
         instances: Tensor,
     ) -> SegmentationResult:
         vocabulary = self._labeller.vocabulary
-        label_type = torch.uint8 if vocabulary.max_id <= MONO8_IDS else torch.int32
-        host = label_map.to(label_type).cpu().numpy()
+        label_type = np.uint8 if vocabulary.max_id <= MONO8_IDS else np.uint16
+        host_labels, host_confidence = to_host(label_map, confidence, label_type)
         return SegmentationResult(
-            label_map=host if label_type == torch.uint8 else host.astype(np.uint16),
-            # Labelled pixels keep at least 1, so that 0 means unlabelled and nothing else.
-            confidence=torch.where(label_map > 0, (confidence * 255).round().clamp(1, 255), 0)
-            .to(torch.uint8)
-            .cpu()
-            .numpy(),
+            label_map=host_labels,
+            confidence=host_confidence,
             instances=instances.cpu().numpy().view(np.uint16),
             mask_ids=np.arange(1, len(proposals) + 1, dtype=np.uint16),
             boxes=proposals.boxes.cpu().numpy(),

@@ -6,18 +6,21 @@ nearly all of them far from an edge.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeGuard
 
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.cells import Axis, Cells
+from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core.cells import Axis, Cells, line
 
 CORNERS = 4  # samples round a cell
 HALF = 2  # of the network's size, in prototypes, which have a quarter of it
 PAINT_CHUNK_ELEMENTS = 1 << 26  # bounds the temporary of `topmost_of` for large images
-Size = tuple[int, int]
+Size = tuple[int, ...]  # height, width
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,17 @@ class PrototypeMasks:
         return int(self.coefficients.shape[0])
 
     @property
-    def size(self) -> Size:
+    def size(self) -> tuple[int, int]:
         """Height and width of the image."""
         return self.rows.pixels, self.columns.pixels
+
+    @property
+    def own_size(self) -> Size:
+        """Height and width of what is cut out where edges need not be fine."""
+        height, width = (
+            max(1, round(HALF * axis.pixels * axis.step)) for axis in (self.rows, self.columns)
+        )
+        return height, width
 
     @cached_property
     def values(self) -> Tensor:
@@ -50,9 +61,12 @@ class PrototypeMasks:
         """Return the masks that an index or a slice selects, in its order."""
         cut = {size: masks[index] for size, masks in self._cut.items()}
         coefficients, boxes = self.coefficients[index], self.boxes[index]
-        return PrototypeMasks(
+        taken = PrototypeMasks(
             self.prototypes, coefficients, boxes, self.rows, self.columns, self.fine, cut
         )
+        if 'values' in self.__dict__:
+            taken.__dict__['values'] = self.values[index]
+        return taken
 
     def at(self, size: Size) -> Tensor:
         """Cut the masks out on a grid of points spread evenly over the image.
@@ -61,12 +75,10 @@ class PrototypeMasks:
             (N, height, width) bool.
         """
         if size not in self._cut:
-            axes = (self.rows, self.columns)
-            own = [max(1, round(HALF * axis.pixels * axis.step)) for axis in axes]
-            if self.fine or size[0] <= own[0]:
+            if self.fine or size[0] <= self.own_size[0]:
                 self._cut[size] = self._sample(size)
             else:
-                self._cut[size] = nearest(self.at((own[0], own[1])), size)
+                self._cut[size] = nearest(self.at(self.own_size), size)
         return self._cut[size]
 
     def cut(self, x: Tensor, y: Tensor) -> Tensor:
@@ -106,6 +118,9 @@ class PrototypeMasks:
 
     def _summed(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Return what samples above zero sum to, weighed by row (N, h) and column (N, w)."""
+        if kernels.suits(self.boxes.device):
+            arrays = (t.contiguous().numpy() for t in (self.values, rows, columns))
+            return torch.from_numpy(kernels.weighted_areas(*arrays))
         across = (self.values > 0).to(columns.dtype) @ columns[:, :, None]
         return (across[:, :, 0] * rows).sum(1)
 
@@ -116,7 +131,14 @@ class PrototypeMasks:
         cell are above zero, so is every bilinear value between them. Pixel by pixel only the
         cells on the masks' edges are looked at.
         """
-        if not self.fine or len(self) == 0:
+        if not self.fine:
+            return topmost_of(self.at(self.size))
+        if kernels.suits(self.boxes.device):
+            top = torch.zeros(self.size, dtype=torch.int16)
+            arguments = (*self._points(self.size), top.numpy())
+            kernels.in_bands(partial(kernels.topmost, *arguments), self.size[0])
+            return top
+        if len(self) == 0:
             return topmost_of(self.at(self.size))
         samples, device = self.prototypes.shape[1:], self.boxes.device
         rows = Cells.along(self.rows, samples[0], device)
@@ -126,8 +148,39 @@ class PrototypeMasks:
         top = below[rows.of_pixel][:, columns.of_pixel]
         return self._paint_edges(top, values, edges, rows, columns)
 
+    def count(self, labels: Tensor, classes: int) -> Tensor:
+        """Return how many points of a grid have each label inside each mask; if `looped`.
+
+        Args:
+            labels: (h, w) integers below `classes`, on points spread evenly over the image.
+            classes: C.
+
+        Returns:
+            (N, C) float32.
+        """
+        values = labels.to(torch.int32).contiguous().numpy()
+        work = partial(kernels.count, *self._points(values.shape), values, classes)
+        return torch.from_numpy(sum(kernels.in_bands(work, len(values)))).float()
+
+    def add_up(self, maps: Tensor) -> Tensor:
+        """Return what maps (C, h, w) float32 sum to inside each mask, (N, C); if `looped`."""
+        values = maps.contiguous().numpy()
+        work = partial(kernels.add_up, *self._points(values.shape[1:]), values)
+        return torch.from_numpy(sum(kernels.in_bands(work, values.shape[1])))
+
+    def spread(self, weights: Tensor, maps: Tensor) -> None:
+        """Add each mask's weights (N, C) to contiguous maps (C, h, w) inside it; if `looped`."""
+        points = self._points(maps.shape[1:])
+        arrays = (*points, weights.contiguous().numpy(), maps.numpy())
+        kernels.in_bands(partial(kernels.spread, *arrays), maps.shape[1])
+
     def _sample(self, size: Size) -> Tensor:
         """Sum the prototypes at the points of a grid; interpolating and summing commute."""
+        if kernels.suits(self.boxes.device):
+            masks = torch.zeros((len(self), *size), dtype=torch.bool)
+            arguments = (*self._points(size), masks.numpy())
+            kernels.in_bands(partial(kernels.cut, *arguments), size[0])
+            return masks
         device = self.prototypes.device
         y, x = (a.points(n, device) for a, n in zip((self.rows, self.columns), size, strict=True))
         sampled = functional.grid_sample(
@@ -141,6 +194,17 @@ class PrototypeMasks:
         masks &= _between(y, y1, y2)[:, :, None]
         masks &= _between(x, x1, x2)[:, None, :]
         return masks
+
+    def _points(
+        self, size: Size
+    ) -> tuple[kernels.Floats, kernels.Ints, kernels.Line, kernels.Line]:
+        """Return what `kernels` needs of the masks to look at a grid of points."""
+        height, width = self.prototypes.shape[1:]
+        y, down = line(self.rows, size[0], height)
+        x, across = line(self.columns, size[1], width)
+        boxes = self.boxes.numpy()
+        ranges = [np.searchsorted(p, boxes[:, i]) for p, i in ((x, 0), (y, 1), (x, 2), (y, 3))]
+        return self.values.numpy(), np.stack(ranges, 1).astype(np.int32), down, across
 
     def _grid(self, x: Tensor, y: Tensor) -> Tensor:
         """Return where columns (N, S) and rows (N, R) of pixels lie, as grid_sample takes it."""
@@ -192,6 +256,23 @@ class PrototypeMasks:
         place = (y[:, :, None] * top.shape[1] + x[:, None, :])[covered]
         number = (mask + 1).to(top.dtype)[:, None, None].expand_as(covered)[covered]
         return top.flatten().scatter_reduce_(0, place, number, 'amax').view_as(top)
+
+
+Shapes = Tensor | PrototypeMasks
+
+
+def at(masks: Shapes, size: Size) -> Tensor:
+    """Return masks at points spread evenly over their image, (N, height, width) bool."""
+    if isinstance(masks, PrototypeMasks):
+        return masks.at(size)
+    return masks if tuple(masks.shape[1:]) == size else nearest(masks, size)
+
+
+def looped(masks: Shapes, size: Size) -> TypeGuard[PrototypeMasks]:
+    """Say whether a loop over a grid's points takes the masks without cutting them out."""
+    if not isinstance(masks, PrototypeMasks) or not kernels.suits(masks.boxes.device):
+        return False
+    return masks.fine or size[0] <= masks.own_size[0]
 
 
 def nearest(masks: Tensor, size: Size) -> Tensor:

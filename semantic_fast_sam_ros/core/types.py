@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, nearest
+from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, Shapes, at
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 
 
@@ -20,7 +20,7 @@ def _require(condition: bool, message: str) -> None:
 class MaskProposals:
     """Class-agnostic masks of one image, all tensors on one device; N may be 0."""
 
-    shapes: Tensor | PrototypeMasks  # (N, H, W) bool, or what they can be cut out of
+    shapes: Shapes  # (N, H, W) bool, or what they can be cut out of
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 in pixels, half-open
     scores: Tensor  # (N,) float32 in [0, 1]
 
@@ -49,9 +49,7 @@ class MaskProposals:
 
     def masks_at(self, size: tuple[int, int]) -> Tensor:
         """Return the masks at points spread evenly over the image, (N, height, width) bool."""
-        if isinstance(self.shapes, PrototypeMasks):
-            return self.shapes.at(size)
-        return self.shapes if size == self.size else nearest(self.shapes, size)
+        return at(self.shapes, size)
 
     def take(self, index: Tensor | slice) -> 'MaskProposals':
         """Return the proposals that an index or a slice selects, in its order."""

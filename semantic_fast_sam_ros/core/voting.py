@@ -1,12 +1,17 @@
 """Masks times class probabilities: the vote that names each mask (SSA, method.md section 2)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
+from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core.cells import Axis, line
+from semantic_fast_sam_ros.core.prototypes import Shapes, at, looped
+
 VOTE_CHUNK_ELEMENTS = 1 << 25  # float32 elements of one block of the mask matrix
-CACHED_ELEMENTS = 1 << 19  # float32 elements that a processor's own cache holds
 TINY = 1e-12  # keeps logarithms of probabilities finite
 RARE = 1e-6  # least share of an image that a class is taken to have
 
@@ -19,32 +24,44 @@ class Votes:
     soft: Tensor  # (N, C) float32: mean probability inside the mask
 
 
-def collect(masks: Tensor, probabilities: Tensor, labels: Tensor) -> Votes:
-    """Count the votes of all masks with two matrix products.
+def hard_votes(masks: Shapes, labels: Tensor, classes: int) -> Tensor:
+    """Return the share of each class among the points inside each mask, (N, C) float32.
 
     Args:
-        masks: (N, H, W) bool.
-        probabilities: (C, H, W) float32.
-        labels: (H, W) int64, the best class of each pixel.
+        masks: N, of any size.
+        labels: (h, w) integers below `classes`, on points spread evenly over the image.
+        classes: C.
 
     Returns:
-        hard and soft shares; a row of zeros for an empty mask.
+        a row of zeros for a mask without a point.
     """
-    classes = probabilities.shape[0]
-    flat_masks, flat_labels = masks.flatten(1), labels.flatten()
-    flat_probabilities = probabilities.flatten(1).T
-    hard = probabilities.new_zeros((len(masks), classes))
-    soft = torch.zeros_like(hard)
-    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks), classes))
-    for start in range(0, flat_labels.numel(), step):
+    if looped(masks, labels.shape):
+        counts = masks.count(labels, classes)
+    else:
+        one_hot = functional.one_hot(labels.long(), classes).permute(2, 0, 1)
+        counts = _summed(masks, one_hot)
+    return counts / counts.sum(1, keepdim=True).clamp_min(1)
+
+
+def soft_votes(masks: Shapes, probabilities: Tensor) -> Tensor:
+    """Return the mean of probabilities (C, h, w), which sum to one, inside each mask, (N, C)."""
+    if looped(masks, probabilities.shape[1:]):
+        sums = masks.add_up(probabilities)
+    else:
+        sums = _summed(masks, probabilities)
+    return sums / sums.sum(1, keepdim=True).clamp_min(TINY)
+
+
+def _summed(masks: Shapes, maps: Tensor) -> Tensor:
+    """Return what maps (C, h, w) sum to inside the masks, as a matrix product, (N, C) float32."""
+    flat_masks, flat = at(masks, maps.shape[1:]).flatten(1), maps.flatten(1).T
+    sums = torch.zeros((len(flat_masks), len(maps)), device=maps.device)
+    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(flat_masks), len(maps)))
+    for start in range(0, len(flat), step):
         block = slice(start, start + step)
         # float32 counts pixels exactly up to 2^24 a block, which no block reaches.
-        weights = flat_masks[:, block].to(probabilities.dtype)
-        voters = flat_labels[block, None]
-        hard += weights @ probabilities.new_zeros((len(voters), classes)).scatter_(1, voters, 1.0)
-        soft += weights @ flat_probabilities[block]
-    count = hard.sum(1, keepdim=True).clamp_min(1)
-    return Votes(hard / count, soft / count)
+        sums += flat_masks[:, block].float() @ flat[block].float()
+    return sums
 
 
 def evidence(votes: Tensor, image: Tensor, floor: float) -> Tensor:
@@ -64,7 +81,7 @@ def evidence(votes: Tensor, image: Tensor, floor: float) -> Tensor:
     return ((votes + floor * common) / ((1 + floor) * common)).log()
 
 
-def fuse(masks: Tensor, probabilities: Tensor, evidence: Tensor, trust: Tensor) -> Tensor:
+def fuse(masks: Shapes, probabilities: Tensor, evidence: Tensor, trust: Tensor) -> Tensor:
     """Weigh what all masks over a pixel say into its own class probabilities.
 
     A logarithmic opinion pool (Genest and Zidek, Statistical Science 1986, section 3):
@@ -72,21 +89,25 @@ def fuse(masks: Tensor, probabilities: Tensor, evidence: Tensor, trust: Tensor) 
     to one again. Overlapping masks add up, and none covers another.
 
     Args:
-        masks: (N, H, W) bool.
-        probabilities: (C, H, W) float32.
+        masks: N, of any size.
+        probabilities: (C, h, w) float32, on points spread evenly over the image.
         evidence: (N, C) float32, of each mask for each class; from `evidence`.
         trust: (N,) float32, 0 = the mask is not heard.
 
     Returns:
-        (C, H, W) float32, summing to one over C.
+        (C, h, w) float32, summing to one over C.
     """
-    weighted = (trust[:, None] * evidence).T
-    flat_masks, flat = masks.flatten(1), probabilities.flatten(1)
+    weighted = trust[:, None] * evidence
+    if looped(masks, probabilities.shape[1:]):
+        logits = probabilities.clamp_min(TINY).log_()
+        masks.spread(weighted, logits)
+        return logits.softmax(0)
+    flat_masks, flat = at(masks, probabilities.shape[1:]).flatten(1), probabilities.flatten(1)
     fused = torch.empty_like(flat)
-    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(masks)))
+    step = max(1, VOTE_CHUNK_ELEMENTS // max(1, len(flat_masks)))
     for start in range(0, flat.shape[1], step):
         block = slice(start, start + step)
-        pooled = weighted @ flat_masks[:, block].to(weighted.dtype)
+        pooled = weighted.T @ flat_masks[:, block].to(weighted.dtype)
         fused[:, block] = (flat[:, block].clamp_min(TINY).log() + pooled).softmax(0)
     return fused.view_as(probabilities)
 
@@ -95,7 +116,7 @@ def most_likely(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Return the best class of each pixel and its probability; ties go to the smaller class.
 
     As a softmax over bilinearly interpolated logits and its maximum, without ever holding all
-    classes of all pixels, and about twice as fast on a CPU.
+    classes of all pixels.
 
     Args:
         logits: (C, h, w) float32, finite, on points spread evenly over the image.
@@ -104,25 +125,24 @@ def most_likely(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     Returns:
         probability (height, width) float32, and class (height, width) int32.
     """
-    classes, device = len(logits), logits.device
-    (height, width), samples = size, logits.shape[1:]
+    (height, width), samples, device = size, logits.shape[1:], logits.device
+    probability = logits.new_empty(size)
+    best = torch.empty(size, dtype=torch.int32, device=device)
+    if kernels.suits(device):
+        lines = (line(Axis(n, m / n, 0.0), n, m)[1] for n, m in zip(size, samples, strict=True))
+        arrays = (logits.contiguous().numpy(), *lines, probability.numpy(), best.numpy())
+        kernels.in_bands(partial(kernels.label_rows, *arrays), height)
+        return probability, best
     # Columns by a matrix product, rows by block: each takes the two nearest samples.
     wide = logits @ _interpolation(samples[1], width, device) if width != samples[1] else logits
     upper, lower, share = _neighbours(samples[0], height, device)
     share = share[:, None]
-    ranks = torch.arange(classes, 0, -1, dtype=logits.dtype, device=device)[:, None, None]
-    probability = logits.new_empty(size)
-    best = torch.empty(size, dtype=torch.int32, device=device)
-    block = CACHED_ELEMENTS if device.type == 'cpu' else VOTE_CHUNK_ELEMENTS
-    step = max(1, block // (classes * width))
+    step = max(1, VOTE_CHUNK_ELEMENTS // (len(logits) * width))
     for start in range(0, height, step):
         rows = slice(start, start + step)
-        scores = wide.index_select(1, upper[rows])  # a third of the time of wide[:, ...]
-        scores.lerp_(wide.index_select(1, lower[rows]), share[rows])
-        scores.sub_(scores.amax(0)).exp_()
-        torch.reciprocal(scores.sum(0), out=probability[rows])
-        # Only the best have exp(0) = 1; rounding down leaves just them, cheaper than comparing.
-        best[rows] = classes - scores.floor_().mul_(ranks).amax(0)
+        scores = torch.lerp(wide[:, upper[rows]], wide[:, lower[rows]], share[rows])
+        highest, best[rows] = scores.max(0)
+        torch.reciprocal((scores - highest).exp_().sum(0), out=probability[rows])
     return probability, best
 
 

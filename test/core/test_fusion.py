@@ -58,8 +58,8 @@ def test_fused_probabilities_sum_to_one(
 ) -> None:
     dense, proposals = scene(seed, count)
     own = dense.probabilities((HEIGHT, WIDTH))
-    votes = voting.collect(proposals.masks, own, own.argmax(0))
-    evidence = voting.evidence(votes.soft, own.mean((1, 2)), floor)
+    votes = voting.soft_votes(proposals.masks, own)
+    evidence = voting.evidence(votes, own.mean((1, 2)), floor)
     fused = voting.fuse(proposals.masks, own, evidence, weight * proposals.scores)
     assert bool((fused >= 0).all())
     torch.testing.assert_close(fused.sum(0), torch.ones(HEIGHT, WIDTH))

@@ -1,0 +1,130 @@
+"""The loops for CPUs must do what torch does on other devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_prototypes import drawn
+
+from semantic_fast_sam_ros.core import closed_set, kernels, masks, voting
+from semantic_fast_sam_ros.core.types import MaskLabels, PixelLabels
+
+seeds = st.integers(0, 10_000)
+sizes = st.sampled_from([(23, 37), (6, 8), (9, 5), (1, 1)])
+quick = settings(deadline=None, max_examples=25, derandomize=True)
+
+
+def both(work: Callable[[], Any]) -> tuple[Any, Any]:
+    """Return what the loops and what torch makes of the same work."""
+    looped = work()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, 'suits', lambda device: False)
+        return looped, work()
+
+
+@quick
+@given(seeds, st.integers(0, 9), sizes)
+def test_masks_are_cut_out_alike(seed: int, count: int, size: tuple[int, int]) -> None:
+    found, expected = both(lambda: drawn(seed, count).at(size))
+    assert found.shape == expected.shape
+    assert (found != expected).sum() <= 1  # a value may be zero but for rounding
+
+
+@quick
+@given(seeds, st.integers(0, 9))
+def test_the_topmost_masks_are_the_same(seed: int, count: int) -> None:
+    found, expected = both(lambda: drawn(seed, count).topmost())
+    assert (found != expected).sum() <= 1
+
+
+@quick
+@given(seeds, st.integers(1, 9), sizes, st.booleans())
+def test_votes_are_counted_alike(seed: int, count: int, size: tuple[int, int], fine: bool) -> None:
+    shapes = drawn(seed, count, fine)
+    torch.manual_seed(seed)
+    probabilities = torch.rand(5, *size).softmax(0)
+    labels = probabilities.argmax(0)
+    pixels = shapes.at(size).flatten(1).sum(1)
+    few = 1 / pixels.clamp_min(1)[:, None]  # one pixel more or less
+    for work in (
+        lambda: voting.hard_votes(drawn(seed, count, fine), labels, 5),
+        lambda: voting.soft_votes(drawn(seed, count, fine), probabilities),
+    ):
+        found, expected = both(work)
+        assert ((found - expected).abs() <= 1e-5 + few).all()
+        assert found[pixels == 0].eq(0).all()
+
+
+@quick
+@given(seeds, st.integers(0, 6), sizes)
+def test_masks_weigh_in_alike(seed: int, count: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(seed)
+    own = torch.rand(4, *size).softmax(0)
+    evidence, trust = torch.randn(count, 4), torch.rand(count)
+    found, expected = both(lambda: voting.fuse(drawn(seed, count), own, evidence, trust))
+    assert ((found - expected).abs().amax(0) > 1e-5).sum() <= 1
+
+
+@quick
+@given(seeds, st.integers(0, 8))
+def test_areas_are_the_same(seed: int, count: int) -> None:
+    for work in (lambda: drawn(seed, count).areas(), lambda: drawn(seed, count).filled()):
+        found, expected = both(work)
+        torch.testing.assert_close(found, expected)
+
+
+@quick
+@given(seeds, st.sampled_from([1, 3, 150]), st.sampled_from([(5, 7), (20, 28), (11, 40), (3, 4)]))
+def test_pixels_are_labelled_alike(seed: int, classes: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(seed)
+    probabilities = (3 * torch.randn(classes, 5, 7)).softmax(0)
+    ids, minimum = torch.randint(0, 300, (classes,)), torch.rand(classes) / 2
+    found, expected = both(lambda: closed_set._pixels(probabilities, ids, minimum, size))
+    assert (found.class_ids != expected.class_ids).sum() <= 1
+    same = found.class_ids == expected.class_ids
+    torch.testing.assert_close(found.confidence[same], expected.confidence[same])
+
+
+def test_very_unlikely_classes_do_not_spoil_a_confidence() -> None:
+    logits = torch.tensor([0.0, -1e4, -88.0, -86.0])[:, None, None].expand(4, 2, 3)
+    probability, best = voting.most_likely(logits.contiguous(), (2, 3))
+    assert probability.eq(1).all() and best.eq(0).all()
+
+
+@quick
+@given(seeds, st.integers(0, 8))
+def test_painting_is_the_same(seed: int, count: int) -> None:
+    torch.manual_seed(seed)
+    shapes = drawn(seed, count)
+    pixels = PixelLabels(torch.randint(0, 5, shapes.size), torch.rand(shapes.size))
+    given_pixels = pixels.class_ids.clone()
+    labels = MaskLabels(
+        torch.randint(0, 5, (count, 2)), torch.rand(count, 2), torch.rand(count) > 0.3, pixels
+    )
+    found, expected = both(lambda: masks.rasterise(shapes.at(shapes.size), labels))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, check_dtype=False)
+    assert torch.equal(pixels.class_ids, given_pixels)  # what was handed over stays as it was
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+def test_bytes_on_the_host_are_the_same(kind: type) -> None:
+    ids = torch.tensor([[0, 1, 255, 7], [3, 0, 2, 9]])
+    confidence = torch.tensor([[0.9, 0.0, 1.0, 0.5], [0.001, 0.0, 0.3, 1.0000001]])
+    found, expected = both(lambda: masks.to_host(ids, confidence, kind))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    assert found[1].tolist() == [[0, 1, 255, 128], [1, 0, 76, 255]]
+
+
+def test_bands_cover_a_range_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
+    for length, parts in ((0, 1), (kernels.BAND, 1), (2 * kernels.BAND, 2), (1000, 3)):
+        bands = kernels.in_bands(lambda start, stop: (start, stop), length)
+        assert len(bands) == parts
+        assert [i for start, stop in bands for i in range(start, stop)] == list(range(length))
