@@ -152,7 +152,7 @@ def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
     slow.use(vocabulary)
     actions = {
         'theirs': lambda: slow.label(bench.pixels, bench.masks),
-        'ours': lambda: rasterise(bench.masks.masks, labeller.label(bench.pixels, bench.masks)),
+        'ours': lambda: rasterise(bench.masks.shapes, labeller.label(bench.pixels, bench.masks)),
     }
     times = by_turns(actions, min(rounds, SLOW_ROUNDS))
     networks = median([elapsed_ms(lambda: bench.pipeline._generator.generate(bench.pixels))])

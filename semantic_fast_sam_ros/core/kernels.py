@@ -378,3 +378,44 @@ def to_bytes(
             labels[y, x] = class_ids[y, x]
             level = np.rint(confidence[y, x] * BYTE)
             levels[y, x] = np.uint8(min(max(level, ONE), BYTE)) if class_ids[y, x] > 0 else 0
+
+
+@_compiled
+def blend_rows(
+    image: Bytes,
+    labels: NDArray[np.unsignedinteger],
+    colours: Floats,
+    opacity: float,
+    border: float,
+    drawn: Bytes,
+    start: int,
+    stop: int,
+) -> None:
+    """Blend class colours over some rows of an image; unlabelled pixels stay as they are.
+
+    Args:
+        image: (H, W, 3).
+        labels: (H, W), rows of `colours`, 0 = unlabelled.
+        colours: (C, 3), 0-255.
+        opacity: of the colours, in [0, 1].
+        border: how far pixels whose right or lower neighbour has another label become white.
+        drawn: (H, W, 3), written to.
+        start: first row.
+        stop: the one behind the last.
+    """
+    height, width = labels.shape
+    keep, opaque = np.float32(1 - opacity), np.float32(opacity)
+    dim, light = np.float32(1 - border), np.float32(255 * border)
+    for y in range(start, stop):
+        below = min(y + 1, height - 1)
+        for x in range(width):
+            label = labels[y, x]
+            right = min(x + 1, width - 1)
+            at_border = labels[y, right] != label or labels[below, x] != label
+            for c in range(3):
+                value = np.float32(image[y, x, c])
+                if label:
+                    value = np.rint(value * keep + colours[label, c] * opaque)
+                if at_border:
+                    value = value * dim + light
+                drawn[y, x, c] = np.uint8(value)

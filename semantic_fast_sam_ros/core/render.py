@@ -1,15 +1,18 @@
 """Draw a result over its image so that a person on a small screen can read it."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core import kernels
 from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
 NAME_MINIMUM_SHARE = 0.012  # of the image, below which a region gets no name
 MAX_NAMES = 14
-BORDER_COLOUR = (255, 255, 255)
+BORDER_OPACITY = 0.7  # of the white between regions
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
@@ -24,13 +27,11 @@ def overlay(image: Image, result: SegmentationResult, settings: OutputSettings) 
     Returns:
         a new (H, W, 3) RGB image; unlabelled pixels stay as they are.
     """
-    drawn = colour_labels(result)
-    opacity = settings.overlay_opacity
-    drawn = np.asarray(cv2.addWeighted(image, 1 - opacity, drawn, opacity, 0), dtype=np.uint8)
-    unlabelled = result.label_map == 0
-    drawn[unlabelled] = image[unlabelled]
-    if settings.overlay_contours:
-        _draw_borders(drawn, result)
+    drawn = np.empty_like(image, order='C')
+    colours = result.vocabulary.palette().astype(np.float32)
+    border = BORDER_OPACITY if settings.overlay_contours else 0.0
+    arguments = (np.ascontiguousarray(image), result.label_map, colours, settings.overlay_opacity)
+    kernels.in_bands(partial(kernels.blend_rows, *arguments, border, drawn), len(image))
     if settings.overlay_names:
         _draw_names(drawn, result)
     return drawn
@@ -47,15 +48,6 @@ def fit(image: Image, shape: tuple[int, ...]) -> Image:
 def colour_labels(result: SegmentationResult) -> Image:
     """Return the label map in the vocabulary's colours, (H, W, 3) RGB; black = unlabelled."""
     return np.take(result.vocabulary.palette(), result.label_map, axis=0)
-
-
-def _draw_borders(drawn: Image, result: SegmentationResult) -> None:
-    """Lighten the pixels whose right or lower neighbour has another class."""
-    labels = result.label_map
-    border = np.zeros(labels.shape, bool)
-    border[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    border[:-1] |= labels[:-1] != labels[1:]
-    drawn[border] = (drawn[border] * 0.3 + np.array(BORDER_COLOUR) * 0.7).astype(np.uint8)
 
 
 def _draw_names(drawn: Image, result: SegmentationResult) -> None:
@@ -88,10 +80,12 @@ def _name_places(result: SegmentationResult) -> list[tuple[str, tuple[float, flo
             area = int(stats[region, cv2.CC_STAT_AREA])
             if area < NAME_MINIMUM_SHARE * small.size:
                 continue
-            inside = np.pad((regions == region).astype(np.uint8), 1)
+            left, top, width, height = (int(v) for v in stats[region, : cv2.CC_STAT_AREA])
+            box = regions[top : top + height, left : left + width]
+            inside = np.pad((box == region).astype(np.uint8), 1)
             distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
             y, x = np.unravel_index(int(distance.argmax()), distance.shape)
             name = result.vocabulary.name_of(int(class_id))
-            places.append((area, name, (float(x * step), float(y * step))))
+            places.append((area, name, (float((left + x) * step), float((top + y) * step))))
     places.sort(key=lambda place: -place[0])
     return [(name, place) for _, name, place in places]
