@@ -5,6 +5,7 @@ one. `voting`, `masks` and `prototypes` have the same arithmetic for other devic
 the two.
 """
 
+import contextlib
 import functools
 import itertools
 import os
@@ -16,6 +17,12 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core.weights import cache_folder
+
+# numba would write beside this file, or into a cache folder of its own.
+_settings: Any = numba.config
+_settings.CACHE_DIR = _settings.CACHE_DIR or str(cache_folder() / 'numba')
 
 Result = TypeVar('Result')
 Bools = NDArray[np.bool_]
@@ -43,20 +50,42 @@ def suits(device: torch.device) -> bool:
     return device.type == 'cpu'
 
 
-def _compiled(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Compile on the first call, to run without Python's lock; the result is kept on disk."""
-    made: Callable[..., Result] = numba.njit(
-        nogil=True, cache=True, error_model='numpy', fastmath={'contract', 'nsz'}
-    )(function)
-    return made
+def _compiled(
+    function: Callable[..., Result], reordered_sums: bool = False
+) -> Callable[..., Result]:
+    """Compile on the first call, to run without Python's lock; the result is kept in the cache."""
+    fast = {'contract', 'nsz'} | ({'reassoc'} if reordered_sums else set())
+    made: Any = numba.njit(nogil=True, error_model='numpy', fastmath=fast)(function)
+    # Where no folder can be written to, it is compiled anew at each start.
+    with contextlib.suppress(RuntimeError):
+        made.enable_caching()
+        made._cache = _Forgiving(made._cache)
+    compiled: Callable[..., Result] = made
+    return compiled
+
+
+class _Forgiving:
+    """A cache that costs time, and no more, where the disk is full or a file was cut off."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, *arguments: Any) -> Any:
+        with contextlib.suppress(Exception):  # whatever unpickling raises
+            return self._cache.load_overload(*arguments)
+        return None
+
+    def save_overload(self, *arguments: Any) -> None:
+        with contextlib.suppress(Exception):
+            self._cache.save_overload(*arguments)
 
 
 def _summing(function: Callable[..., Result]) -> Callable[..., Result]:
     """Compile likewise, and let sums be taken in any order: several terms at once."""
-    made: Callable[..., Result] = numba.njit(
-        nogil=True, cache=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'}
-    )(function)
-    return made
+    return _compiled(function, reordered_sums=True)
 
 
 def in_bands(work: Callable[[int, int], Result], length: int) -> list[Result]:

@@ -1,6 +1,10 @@
 """The loops for CPUs must do what torch does on other devices."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,3 +132,35 @@ def test_bands_cover_a_range_once_and_in_order(monkeypatch: pytest.MonkeyPatch) 
         bands = kernels.in_bands(lambda start, stop: (start, stop), length)
         assert len(bands) == parts
         assert [i for start, stop in bands for i in range(start, stop)] == list(range(length))
+
+
+LABEL = """
+import torch
+from semantic_fast_sam_ros.core import voting
+print(voting.most_likely(torch.tensor([[[0.0]], [[1.0]]]), (1, 1))[1].item())
+"""
+
+
+def in_a_process(cache: Path) -> str:
+    """Label a pixel with a cache of its own; return the answer."""
+    environment = {**os.environ, 'SEMANTIC_FAST_SAM_CACHE': str(cache)}
+    environment.pop('NUMBA_CACHE_DIR', None)
+    result = subprocess.run(
+        [sys.executable, '-c', LABEL], env=environment, capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip()
+
+
+def test_what_is_compiled_is_kept_in_the_cache_and_may_be_damaged_there(tmp_path: Path) -> None:
+    assert in_a_process(tmp_path) == '1'
+    kept = [path for path in (tmp_path / 'numba').rglob('*') if path.is_file()]
+    assert {path.suffix for path in kept} == {'.nbi', '.nbc'}
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:100])
+    assert in_a_process(tmp_path) == '1'
+
+
+def test_a_cache_that_cannot_be_made_costs_time_only(tmp_path: Path) -> None:
+    occupied = tmp_path / 'file'
+    occupied.touch()
+    assert in_a_process(occupied) == '1'

@@ -13,17 +13,12 @@ def test_places_images_as_ultralytics_does(shape: tuple[int, int], size: int) ->
     from ultralytics.data.augment import LetterBox
 
     image = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-    image = np.repeat(np.repeat(image[::8, ::8], 8, 0), 8, 1)[: shape[0], : shape[1]]
-    batch, place = letterbox(torch.from_numpy(image).permute(2, 0, 1), size, torch.float32)
+    batch, _ = letterbox(torch.from_numpy(image).permute(2, 0, 1), size, torch.float32)
     rounded = -(-size // 32) * 32
     theirs = LetterBox((rounded, rounded), auto=True, stride=32)(image=image)
     assert tuple(batch.shape[2:]) == theirs.shape[:2]
     ours = (batch[0].permute(1, 2, 0) * 255).numpy()
-    padding = np.ones(ours.shape[:2], bool)
-    place.crop(torch.from_numpy(padding))[:] = False
-    np.testing.assert_allclose(ours[padding], 114, atol=1e-3)
-    assert (theirs[padding] == 114).all()
-    assert np.abs(ours - theirs).mean() < 1.0
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def test_the_padding_can_be_cut_off_again() -> None:
