@@ -127,7 +127,7 @@ def run(
 
 def settled(observer: Observer) -> None:
     """Wait until every received image has come to an end, and the messages have come."""
-    ends = ('frames_processed', 'frames_dropped', 'frames_failed')
+    ends = [f'frames_{end}' for end in ('processed', 'dropped', 'refused', 'failed')]
     until(
         lambda: observer.count('frames_received') == sum(observer.count(e) for e in ends),
         'the last image done',

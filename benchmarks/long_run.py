@@ -49,7 +49,7 @@ START_S = 300.0  # a start on a machine that does other things
 SETTLE_S = 60.0  # for the last frame, and for the diagnostics that count it
 WARM_UP_SHARE = 0.25
 ALLOWED_GROWTH_MIB = 64.0  # of what stays between two frames; an image has 0.9 MiB
-COUNTS = ('received', 'processed', 'dropped', 'failed')
+COUNTS = ('received', 'processed', 'dropped', 'refused', 'failed')
 
 
 @dataclass

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from semantic_fast_sam_ros.core.errors import FrameError
+
 
 class Fate(Enum):
     """The end of a frame; values are the fields of Counts."""
@@ -15,7 +17,13 @@ class Fate(Enum):
     OLD = 'old'
     IDLE = 'idle'
     SKIPPED = 'skipped'
+    REFUSED = 'refused'
     FAILED = 'failed'
+
+    @classmethod
+    def of(cls, error: Exception) -> 'Fate':
+        """Return the end of a frame that raised: bad input is refused, all else is a failure."""
+        return cls.REFUSED if isinstance(error, FrameError) else cls.FAILED
 
 
 DROPPED = (Fate.REPLACED, Fate.STOPPED, Fate.OLD, Fate.IDLE, Fate.SKIPPED)
@@ -23,16 +31,22 @@ DROPPED = (Fate.REPLACED, Fate.STOPPED, Fate.OLD, Fate.IDLE, Fate.SKIPPED)
 
 @dataclass(frozen=True)
 class Counts:
-    """Frames: received = processed + dropped + failed + those waiting or in work."""
+    """Frames: received = ended + those waiting or in work."""
 
     received: int = 0
     processed: int = 0
-    failed: int = 0  # refused, or ended by an error
+    refused: int = 0  # bad input: unknown encoding, short data, damaged JPEG
+    failed: int = 0  # ended by an unexpected error
     replaced: int = 0  # by a newer one of the same camera
     stopped: int = 0  # there while the node was not active
     old: int = 0  # older than max_age_ms
     idle: int = 0  # nobody subscribed to an output
     skipped: int = 0  # left out to hold target_rate_hz
+
+    @property
+    def ended(self) -> int:
+        """Frames that are accounted for."""
+        return self.processed + self.dropped + self.refused + self.failed
 
     @property
     def dropped(self) -> int:

@@ -49,7 +49,7 @@ class Diagnostics:
         self._publisher = node.create_publisher(DiagnosticArray, TOPIC, 10)
         self._timer: Timer | None = None
         self._reported: set[str] = set()
-        self._failed_before = 0
+        self._before = Counts()
 
     def every(self, period_s: float) -> None:
         """Set the pace."""
@@ -74,9 +74,11 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def _failures(self, counts: Counts) -> dict[str, str]:
-        """Report images that failed since the last report."""
-        failed, self._failed_before = counts.failed - self._failed_before, counts.failed
-        return {FRAMES: f'{failed} images failed: {self._statistics.last_error}'} if failed else {}
+        """Report images that were refused or failed since the last report."""
+        before, self._before = self._before, counts
+        new = {'refused': counts.refused - before.refused, 'failed': counts.failed - before.failed}
+        told = ', '.join(f'{count} images {how}' for how, count in new.items() if count)
+        return {FRAMES: f'{told}: {self._statistics.last_error}'} if told else {}
 
 
 def status(
@@ -95,6 +97,7 @@ def status(
         'frames_processed': str(counts.processed),
         'frames_dropped': str(counts.dropped),
         **{f'frames_dropped_{why}': str(n) for why, n in counts.dropped_by_reason.items()},
+        'frames_refused': str(counts.refused),
         'frames_failed': str(counts.failed),
         'unlabelled_share': '' if share is None else f'{share:.3f}',
         'last_error': statistics.last_error,

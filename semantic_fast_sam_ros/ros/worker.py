@@ -95,7 +95,7 @@ class LatestFrameWorker(Generic[Item]):
             try:
                 fate = self._process(item) or Fate.PROCESSED
             except Exception as error:  # the thread must not die silently
-                self._end(source, Fate.FAILED)
+                self._end(source, Fate.of(error))
                 self._report(error)
             else:
                 self._end(source, fate)

@@ -45,6 +45,7 @@ def build_report(observer: DemoObserver, published: int, config: Config) -> dict
         'frames_received': int(values.get('frames_received', 0)),
         'frames_processed': int(values.get('frames_processed', 0)),
         'frames_dropped': int(values.get('frames_dropped', 0)),
+        'frames_refused': int(values.get('frames_refused', 0)),
         'frames_failed': int(values.get('frames_failed', 0)),
         'rate_hz': round(observer.rate_hz(), 2),
         'latency_ms': {
@@ -125,6 +126,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, object]]:
         ('received by the node', report['frames_received']),
         ('labelled', report['frames_processed']),
         ('dropped for a newer one', report['frames_dropped']),
+        ('refused, failed', f'{report["frames_refused"]}, {report["frames_failed"]}'),
         ('rate', f'{report["rate_hz"]:.1f} Hz'),
         ('latency, median / p95', f'{latency["p50"]:.0f} / {latency["p95"]:.0f} ms'),
         ('mask network', report['models']['masks']),

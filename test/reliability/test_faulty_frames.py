@@ -27,6 +27,7 @@ STAGES = {
     'publish': (Outputs, 'publish'),
 }
 FAILURES = 10
+ENDS = ('processed', 'dropped', 'refused', 'failed')
 EXHAUSTED = [
     torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 MiB'),
     RuntimeError('MPS backend out of memory (MPS allocated: 5 GB)'),
@@ -71,7 +72,7 @@ def break_stage(
 def counts(diagnosis: Diagnosis) -> dict[str, int]:
     """Return the counts of the newest diagnostics."""
     values = diagnosis.status.values if diagnosis.status else []
-    names = ('received', 'processed', 'dropped', 'failed')
+    names = ('received', *ENDS)
     found = {v.key: v.value for v in values}
     return {name: int(found.get(f'frames_{name}', 0)) for name in names}
 
@@ -113,8 +114,8 @@ def rapidly(camera: object, predicate: Callable[[], object]) -> None:
 
 
 def settled(count: dict[str, int]) -> bool:
-    """Return whether received = processed + dropped + failed."""
-    return count['received'] == count['processed'] + count['dropped'] + count['failed']
+    """Return whether received = processed + dropped + refused + failed."""
+    return count['received'] == sum(count[end] for end in ENDS)
 
 
 @pytest.mark.parametrize('error', EXHAUSTED, ids=lambda error: type(error).__name__)

@@ -22,8 +22,8 @@ def test_a_minute_at_full_load_leaves_memory_threads_files_and_counts_right(
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     figures = json.loads((tmp_path / 'long_run.json').read_text())
-    ends = ('processed', 'dropped', 'failed')
+    ends = ('processed', 'dropped', 'refused', 'failed')
     assert figures['received'] == sum(figures[name] for name in ends) > 0
-    assert figures['failed'] == 0
+    assert figures['failed'] == figures['refused'] == 0
     assert figures['heard']['label_image'] > 0
     assert (tmp_path / 'long_run.png').is_file()

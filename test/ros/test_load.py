@@ -114,7 +114,7 @@ def test_age_stays_below_one_processing_time_and_one_camera_period(
         sent += stream.sent
 
     def accounted() -> bool:
-        ends = [counted(diagnosis, key) for key in ('processed', 'dropped', 'failed')]
+        ends = [counted(diagnosis, key) for key in ('processed', 'dropped', 'refused', 'failed')]
         return 0 < counted(diagnosis, 'received') == sum(ends)
 
     until(accounted, 'every image has come to an end')
@@ -122,7 +122,7 @@ def test_age_stays_below_one_processing_time_and_one_camera_period(
     reasons = ('replaced', 'stopped', 'old', 'idle', 'skipped')
     parts = [counted(diagnosis, f'dropped_{reason}') for reason in reasons]
     assert sum(parts) == counted(diagnosis, 'dropped') > 0
-    assert counted(diagnosis, 'failed') == 0
+    assert counted(diagnosis, 'failed') == counted(diagnosis, 'refused') == 0
 
 
 @pytest.mark.timeout(240)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from semantic_fast_sam_ros.core.errors import FrameError
 from semantic_fast_sam_ros.ros.counts import Counts, Fate
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
@@ -29,7 +30,7 @@ class Bench:
             self.changed.notify_all()
         assert self.gate.wait(TIMEOUT_S)
         if item < 0:
-            raise ValueError(f'bad item {item}')
+            raise (FrameError if item < -100 else ValueError)(f'bad item {item}')
         with self.changed:
             self.done.append(item)
             self.changed.notify_all()
@@ -76,13 +77,14 @@ def test_submit_returns_while_an_item_is_in_work(bench: Bench) -> None:
 def test_counts_add_up_after_stop(bench: Bench) -> None:
     bench.gate.set()
     for item in range(300):
-        bench.worker.submit(-1 if item % 7 == 0 else item)
+        bench.worker.submit({0: -1, 1: -101}.get(item % 7, item))
     bench.worker.stop()
     counts = bench.worker.counts
     assert counts.received == 300
     assert counts.processed == len(bench.done)
-    assert counts.failed == len(bench.errors)
-    assert counts.processed + counts.dropped + counts.failed == 300
+    refused = sum(isinstance(error, FrameError) for error in bench.errors)
+    assert (counts.refused, counts.failed) == (refused, len(bench.errors) - refused)
+    assert counts.ended == 300
 
 
 def test_error_is_reported_and_the_next_item_processed(bench: Bench) -> None:
@@ -93,6 +95,16 @@ def test_error_is_reported_and_the_next_item_processed(bench: Bench) -> None:
     bench.until(lambda: bench.done == [6])
     assert str(bench.errors[0]) == 'bad item -5'
     assert bench.worker.counts.failed == 1
+
+
+def test_bad_input_is_counted_as_refused_and_an_error_as_failed(bench: Bench) -> None:
+    bench.gate.set()
+    for item in (-101, -1, -102):
+        bench.worker.submit(item, str(item))
+    bench.until(lambda: len(bench.errors) == 3)
+    bench.worker.stop()
+    assert bench.worker.counts == Counts(received=3, refused=2, failed=1)
+    assert bench.worker.counts_of('-1') == Counts(received=1, failed=1)
 
 
 def test_worker_outlives_an_error_while_reporting(capsys: pytest.CaptureFixture[str]) -> None:
