@@ -20,7 +20,7 @@ def judge_transport(values: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def judge_frames(
-    values: Mapping[str, str], received_hz: float, idle_hz: float = 0.0
+    values: Mapping[str, str], received_hz: float, idle_hz: float = 0.0, refused_hz: float = 0.0
 ) -> Iterator[Finding]:
     """Say whether labels come, fast enough, and with classes in them.
 
@@ -28,6 +28,7 @@ def judge_frames(
         values: of the newest diagnostics.
         received_hz: images that reached the node.
         idle_hz: those that it left alone, for want of a subscriber.
+        refused_hz: those that it could not read.
     """
     rate_hz = float(values.get('rate_hz') or 0)
     text = f'labels {rate_hz:.1f} of {received_hz:.1f} images a second'
@@ -37,6 +38,10 @@ def judge_frames(
     if idle_hz > 0 and rate_hz < SLOW_HZ:
         text = f'{received_hz:.1f} images a second arrive; nobody subscribes to an output'
         yield Finding('note', 'rate', f'{text}, so it rests (rest_without_subscribers)')
+        return
+    if refused_hz > 0 and rate_hz < SLOW_HZ:
+        text = f'{refused_hz:.1f} of {received_hz:.1f} images a second are refused'
+        yield Finding('WRONG', 'images', f'{text}: {values.get("last_error", "")}')
         return
     slow = _slowness(values, rate_hz)
     yield Finding('WRONG' if slow else 'ok', 'rate', f'{text}{slow}')

@@ -31,6 +31,7 @@ WHAT_TO_DO = {
     'inactive': 'ros2 lifecycle set {node} activate',
     'finalized': 'it was shut down: start it again',
 }
+JUDGED = ('frames_received', 'frames_dropped_idle', 'frames_refused')
 ASKED = ('use_sim_time', 'input.transport')
 
 
@@ -195,8 +196,7 @@ class NodeDoctor:
             yield Finding('note', 'last error', values['last_error'])
         yield from judge_transport(values)
         if state == 'active':
-            rates = (self._rate_hz(name) for name in ('frames_received', 'frames_dropped_idle'))
-            yield from judge_frames(values, *rates)
+            yield from judge_frames(values, *(self._rate_hz(name) for name in JUDGED))
 
     def _watched_s(self) -> float:
         return self._reports[-1][0] - self._reports[0][0] if self._reports else 0.0

@@ -135,6 +135,13 @@ def test_missing_dds_profile_of_the_node_is_told(middleware: str, profile: str, 
     assert len(found) == told
 
 
+def test_refused_images_are_told_with_the_reason_and_not_as_slowness() -> None:
+    values = {'rate_hz': '0', 'last_error': "FrameError: encoding '32FC3' is not supported"}
+    (finding,) = judgement.judge_frames(values, 30.0, refused_hz=29.5)
+    assert finding.verdict == 'WRONG'
+    assert "29.5 of 30.0 images a second are refused: FrameError: encoding '32F" in finding.text
+
+
 def test_node_that_rests_is_not_taken_for_a_slow_one() -> None:
     (finding,) = judgement.judge_frames({'rate_hz': '0'}, 30.0, idle_hz=30.0)
     assert finding.verdict == 'note'
