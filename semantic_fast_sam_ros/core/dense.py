@@ -1,16 +1,18 @@
 """Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.engines import Network, load_network
+from semantic_fast_sam_ros.core.batching import Network, run_together, takes_batches
+from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.letterbox import letterbox
@@ -66,6 +68,17 @@ class DenseSegmenter(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchSegmenter(DenseSegmenter, Protocol):
+    """One that may take several images at once."""
+
+    takes_batches: bool
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        ...
+
+
 class TransformersSegmenter:
     """Any Hugging Face semantic or universal segmentation checkpoint."""
 
@@ -96,13 +109,28 @@ class TransformersSegmenter:
                 f'not on {runtime.backend} in {runtime.precision}'
             )
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the network takes several images at once; those of queries take one."""
+        return takes_batches(self._network)
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        if self._network is None:
+            return [self.segment(image) for image in images]
+        with stage('preprocess'):
+            pixels = [self._preprocess(image) for image in images]
+        with self._one_image, stage('dense_network'):
+            found = run_together(self._network, pixels)
+        return [DenseMap(logits[0], are_logits=True) for (logits,) in found]
+
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        if self._network is not None:
+            return self.segment_all([image])[0]
         with stage('preprocess'):
             pixels = self._preprocess(image)
         with self._one_image, stage('dense_network'):
-            if self._network is not None:
-                return DenseMap(self._network(pixels)[0][0], are_logits=True)
             output = self._model(pixel_values=pixels, **self._task_inputs)
         # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
         # the last class is 'no object'.
@@ -187,27 +215,47 @@ class UltralyticsSegmenter:
         self.class_names = tuple(network.names[i] for i in sorted(network.names))
         self._network = load_network(_Logits(network), checkpoint, runtime)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the network takes several images at once."""
+        return takes_batches(self._network)
+
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
-        longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
-        size = min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
+        return self.segment_all([image])[0]
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
         with stage('preprocess'):
-            batch, place = letterbox(image, size, self._dtype)
+            fitted = [letterbox(i, self._side(i), self._dtype) for i in images]
         with self._one_image, stage('dense_network'):
-            logits = self._network(batch)[0]
-        padded = functional.interpolate(logits, batch.shape[2:], mode='bilinear')
-        return DenseMap(place.crop(padded)[0], are_logits=True)
+            found = run_together(self._network, [batch for batch, _ in fitted])
+        return [
+            DenseMap(place.crop(_enlarged(logits, batch))[0], are_logits=True)
+            for (logits,), (batch, place) in zip(found, fitted, strict=True)
+        ]
+
+    def _side(self, image: Tensor) -> int:
+        """Return the longer side that an image is scaled to."""
+        longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
+        return min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
+
+
+def _enlarged(logits: Tensor, batch: Tensor) -> Tensor:
+    return functional.interpolate(logits, batch.shape[2:], mode='bilinear')
 
 
 class _Logits(nn.Module):
-    """A network with its logits, (1, C, h, w), as the only output."""
+    """A network with its logits, (N, C, h, w), as the only output."""
+
+    takes_batches = True
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, batch: Tensor) -> tuple[Tensor]:
-        """Return the logits, (1, C, h, w), in a tuple."""
+        """Return the logits, (N, C, h, w), in a tuple."""
         if type(self.network).__name__ == 'UperNetForSemanticSegmentation':
             # On their own grid: the model would bring them to the batch's size.
             features: Any = self.network.backbone(batch)  # type: ignore[operator]

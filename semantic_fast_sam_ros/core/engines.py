@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.batching import Network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pinning import checksum
 from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.runtime import Runtime
 
-Network = Callable[[Tensor], tuple[Tensor, ...]]  # batch (1, 3, h, w) -> the module's outputs
 LIBRARIES = {'openvino': 'openvino', 'onnxruntime': 'onnxruntime', 'tensorrt': 'onnxruntime'}
 EXAMPLE_SIZE = (256, 320)
 log = logging.getLogger(__name__)
@@ -133,10 +133,11 @@ class OpenVinoNetwork:
         }
         model = openvino.Core().compile_model(file, 'CPU', options)
         self._request = model.create_infer_request()
+        self.takes_batches = bool(model.inputs[0].partial_shape[0].is_dynamic)
         self._outputs = len(model.outputs)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (1, 3, h, w) float32."""
+        """Run the network on a batch (N, 3, h, w) float32; N is 1 unless it takes batches."""
         self._request.infer({0: batch.contiguous().numpy()}, share_inputs=True)
         found = (self._request.get_output_tensor(i).data for i in range(self._outputs))
         return tuple(torch.from_numpy(values.copy()) for values in found)
@@ -163,9 +164,11 @@ class OnnxNetwork:
             raise ModelError(f'this onnxruntime lacks {", ".join(sorted(missing))}')
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         self._device = runtime.device
+        # A dimension that may change has a name.
+        self.takes_batches = not isinstance(self._session.get_inputs()[0].shape[0], int)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (1, 3, h, w)."""
+        """Run the network on a batch (N, 3, h, w); N is 1 unless it takes batches."""
         found = self._session.run(None, {'batch': batch.float().contiguous().cpu().numpy()})
         return tuple(torch.from_numpy(values).to(self._device, batch.dtype) for values in found)
 

@@ -1,6 +1,8 @@
 """Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.batching import run_together, takes_batches
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
@@ -18,6 +21,16 @@ from semantic_fast_sam_ros.core.timing import stage
 from semantic_fast_sam_ros.core.types import MaskProposals
 
 BOX_AND_SCORE = 6  # x1 y1 x2 y2 score class; the mask coefficients follow
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What the network said of one image."""
+
+    predicted: Tensor  # (1, 5 + K, anchors): boxes in the batch's pixels, scores, coefficients
+    prototypes: Tensor  # (1, K, h, w)
+    batch: Tensor  # (1, 3, h, w), what it was given
+    place: Letterbox  # of the image in the batch
 
 
 class FastSamGenerator:
@@ -41,18 +54,34 @@ class FastSamGenerator:
         network.to(memory_format=torch.channels_last)
         self._network = load_network(_Outputs(network), checkpoint, runtime)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the network takes several images at once."""
+        return takes_batches(self._network)
+
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
-        with stage('preprocess'):
-            batch, place = letterbox(image, self.settings.image_size, self._dtype)
-        detections, prototypes = self._detect(batch)
-        return self._shape(detections, prototypes, batch, place, image)
+        return self.propose(image, self.detect([image])[0])
 
-    def _detect(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def propose(self, image: Tensor, found: Detections) -> MaskProposals:
+        """Propose masks, best score first, for an image and what `detect` found in it."""
+        kept, prototypes = self._kept(found.predicted, found.prototypes)
+        return self._shape(kept, prototypes, found.batch, found.place, image)
+
+    def detect(self, images: Sequence[Tensor]) -> list[Detections]:
+        """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        with stage('preprocess'):
+            fitted = [letterbox(i, self.settings.image_size, self._dtype) for i in images]
+        with self._one_image, stage('mask_network'):
+            found = run_together(self._network, [batch for batch, _ in fitted])
+        return [
+            Detections(predicted, prototypes, *fit)
+            for (predicted, prototypes), fit in zip(found, fitted, strict=True)
+        ]
+
+    def _kept(self, predicted: Tensor, prototypes: Tensor) -> tuple[Tensor, Tensor]:
         from ultralytics.utils.nms import non_max_suppression
 
-        with self._one_image, stage('mask_network'):
-            predicted, prototypes = self._network(batch)
         kept = non_max_suppression(
             predicted.float(),
             self.settings.confidence,
@@ -81,12 +110,14 @@ class FastSamGenerator:
 class _Outputs(nn.Module):
     """The network with what counts at inference as its only outputs."""
 
+    takes_batches = True
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return detections (1, 5 + K, anchors) and prototypes (1, K, h, w)."""
+        """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
         predicted, prototypes = self.network(batch)[0]
         return predicted, prototypes
 

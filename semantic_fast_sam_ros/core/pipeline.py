@@ -1,6 +1,7 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import load_dense
+from semantic_fast_sam_ros.core.dense import BatchSegmenter, load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise, to_host
@@ -29,6 +30,7 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     require_same_encoding,
 )
 from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
+from semantic_fast_sam_ros.core.seen import Seen, see
 from semantic_fast_sam_ros.core.sharing import SharedLock
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
@@ -162,7 +164,10 @@ class SemanticFastSam:
                 self._labeller.update(config)
 
     def __call__(
-        self, image: NDArray[np.uint8], earlier: SegmentationResult | None = None
+        self,
+        image: NDArray[np.uint8],
+        earlier: SegmentationResult | None = None,
+        seen: Seen | None = None,
     ) -> SegmentationResult:
         """Label an image.
 
@@ -170,6 +175,7 @@ class SemanticFastSam:
             image: (H, W, 3) uint8 RGB.
             earlier: labels of the image before, which the new masks take over; used if their
                 size and names still fit.
+            seen: what `look` saw in this very image, if that was called before.
 
         Returns:
             the labels, at the image's size, on the host.
@@ -177,13 +183,66 @@ class SemanticFastSam:
         Raises:
             FrameError: the image is not of that shape and type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise FrameError(
-                f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}'
-            )
-        lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
-        with lock, torch.inference_mode():
-            return self._segment(image, self._labeller_after(earlier, image.shape[:2]))
+        _require_rgb(image)
+        with self._turn(), torch.inference_mode():
+            return self._segment(image, self._labeller_after(earlier, image.shape[:2]), seen)
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether a network takes several images at once, so that `look` is worth it."""
+        masks, dense = self._generator, self._batch_segmenter
+        return isinstance(masks, FastSamGenerator) and (
+            masks.takes_batches or (dense is not None and dense.takes_batches)
+        )
+
+    def label_all(self, images: Sequence[NDArray[np.uint8]]) -> list[SegmentationResult]:
+        """Label images as single calls do, with one pass of each network where it allows that.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB, of any sizes; those of one size share a pass.
+
+        Raises:
+            FrameError: one of the images is not of that shape and type.
+        """
+        if len(images) < 2 or not self.takes_batches:
+            return [self(image) for image in images]
+        seen = self.look(images)
+        return [self(image, None, saw) for image, saw in zip(images, seen, strict=True)]
+
+    def look(
+        self, images: Sequence[NDArray[np.uint8]], carried: Sequence[bool] = ()
+    ) -> list[Seen]:
+        """Run the networks on several images; calls with what they saw do the rest.
+
+        For pipelines that take batches.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB.
+            carried: which of them take over earlier labels, and need no dense ones; else none.
+
+        Raises:
+            FrameError: one of the images is not of that shape and type.
+        """
+        assert isinstance(self._generator, FastSamGenerator)
+        for image in images:
+            _require_rgb(image)
+        timer = StageTimer(self.device)
+        with self._turn(), torch.inference_mode(), timer.running():
+            with stage('upload'):
+                pixels = [self._upload(image) for image in images]
+            old = carried or [False] * len(images)
+            found = see(pixels, old, self._generator, self._batch_segmenter)
+        share = {name: ms / len(images) for name, ms in timer.stage_ms().items()}
+        return [Seen(p, *saw, share) for p, saw in zip(pixels, found, strict=True)]
+
+    @property
+    def _batch_segmenter(self) -> BatchSegmenter | None:
+        labeller = self._labeller
+        dense = labeller._segmenter if isinstance(labeller, ClosedSetLabeller) else None
+        return dense if isinstance(dense, BatchSegmenter) else None
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return self._lock.use() if self.concurrent_images > 1 else self._lock.change()
 
     def _admit_first(self) -> None:
         """Give the names the ids that earlier pipelines of this process gave them."""
@@ -205,31 +264,42 @@ class SemanticFastSam:
         )
         return CarriedLabels(earlier, self.config.vote) if earlier and fits else self._labeller
 
-    def _segment(self, image: NDArray[np.uint8], labeller: MaskLabeller) -> SegmentationResult:
+    def _segment(
+        self, image: NDArray[np.uint8], labeller: MaskLabeller, seen: Seen | None
+    ) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
-            result = self._timed_segment(image, labeller)
-        return replace(result, stage_ms=timer.stage_ms())
+            result = self._timed_segment(image, labeller, seen)
+        own_ms = timer.stage_ms()
+        return replace(result, stage_ms=seen.total_ms(own_ms) if seen else own_ms)
+
+    def _upload(self, image: NDArray[np.uint8]) -> Tensor:
+        return as_tensor(image).to(self.device).permute(2, 0, 1)
 
     def _timed_segment(
-        self, image: NDArray[np.uint8], labeller: MaskLabeller
+        self, image: NDArray[np.uint8], labeller: MaskLabeller, seen: Seen | None
     ) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
-            pixels = as_tensor(image).to(self.device).permute(2, 0, 1)
+            pixels = seen.pixels if seen else self._upload(image)
         # 2. Masks, largest first, none of the whole frame.
         with stage('mask_post'):
-            proposals = self._generator.generate(pixels)
+            proposals = self._proposals(pixels, seen)
             proposals = largest_first(proposals, self.config.vote.maximum_mask_share)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
-            labels = labeller.label(pixels, proposals)
+            labels = _labels(labeller, pixels, proposals, seen)
         # 4. Smaller masks over larger ones over the dense labels.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
         # 5. One download.
         with stage('download'):
             return self._download(proposals, labels, label_map, confidence, instances)
+
+    def _proposals(self, pixels: Tensor, seen: Seen | None) -> MaskProposals:
+        if seen and isinstance(self._generator, FastSamGenerator):
+            return self._generator.propose(pixels, seen.detections)
+        return self._generator.generate(pixels)
 
     def _download(
         self,
@@ -255,6 +325,14 @@ class SemanticFastSam:
         )
 
 
+def _labels(
+    labeller: MaskLabeller, pixels: Tensor, proposals: MaskProposals, seen: Seen | None
+) -> MaskLabels:
+    if seen and seen.dense and isinstance(labeller, ClosedSetLabeller):
+        return labeller.vote(seen.dense, proposals)
+    return labeller.label(pixels, proposals)
+
+
 class MasksOnly:
     """The labeller `none`: masks without names."""
 
@@ -264,6 +342,11 @@ class MasksOnly:
         """Leave every mask and pixel unlabelled."""
         ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=image.device)
         return MaskLabels(ids, proposals.scores[:, None] * 0, ids[:, 0] > 0)
+
+
+def _require_rgb(image: NDArray[np.uint8]) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise FrameError(f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}')
 
 
 def as_tensor(image: NDArray[np.uint8]) -> Tensor:

@@ -1,0 +1,37 @@
+"""Run a network on several images in one pass, where it takes them so."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Network = Callable[[Tensor], tuple[Tensor, ...]]  # batch (N, 3, h, w) -> the module's outputs
+
+
+def takes_batches(network: object) -> bool:
+    """Say whether a network, or what runs one, takes more than one image at a time.
+
+    It says so itself, by an attribute of this name.
+    """
+    return bool(getattr(network, 'takes_batches', False))
+
+
+def run_together(network: Network, images: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+    """Run a network on images, those of one shape in one pass if it takes batches.
+
+    Args:
+        network: to run.
+        images: each (1, 3, h, w), as the network wants them.
+
+    Returns:
+        the outputs for each image, with a first dimension of 1.
+    """
+    if len(images) == 1 or not takes_batches(network):
+        return [network(image) for image in images]
+    found: dict[int, tuple[Tensor, ...]] = {}
+    for shape in {image.shape for image in images}:
+        alike = [i for i, image in enumerate(images) if image.shape == shape]
+        outputs = network(torch.cat([images[i] for i in alike]))
+        for row, i in enumerate(alike):
+            found[i] = tuple(output[row : row + 1] for output in outputs)
+    return [found[i] for i in range(len(images))]
