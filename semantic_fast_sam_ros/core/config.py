@@ -91,6 +91,13 @@ class Config:
         'names of cameras that share the models, such as `front, left`: NAME/image in, '
         '~/NAME/label_image and so on out; empty: one camera without a name',
     )
+    batch_cameras: str = setting(
+        'auto',
+        'images of several cameras that wait go through the networks in one pass, where these '
+        'take that (torch: yes; conversions: no). auto: on CUDA; on a CPU it saves no time',
+        choices=('auto', 'always', 'never'),
+        live=True,
+    )
     max_age_ms: float = setting(
         0.0,
         "images whose stamp is older than this by the node's clock are dropped; 0: none are",

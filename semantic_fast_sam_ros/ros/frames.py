@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,16 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import FrameError
 from semantic_fast_sam_ros.core.memory import free_memory, ran_out
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.seen import Seen
 from semantic_fast_sam_ros.core.types import SegmentationResult
 from semantic_fast_sam_ros.ros import conversions
 from semantic_fast_sam_ros.ros.budget import Budget, degraded, describe
-from semantic_fast_sam_ros.ros.camera import Frame, Message
+from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
 from semantic_fast_sam_ros.ros.points import Labelled
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
+from semantic_fast_sam_ros.ros.worker import Outcome, attempt
 
 LOG_PERIOD_S = 5.0
 # So many unexpected errors in a row are no accident: the process ends, for launch to respawn it.
@@ -30,6 +33,28 @@ MEMORY_ADVICE = (
     'Caches were freed and the next images get less. If it goes on: lower masks.image_size, '
     'masks.max_masks or clip.batch'
 )
+
+
+@dataclass
+class Opened:
+    """A frame whose image is decoded."""
+
+    camera: Camera
+    header: Header
+    config: Config
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    size: tuple[int, int] | None  # of the outputs
+    earlier: SegmentationResult | None  # whose labels it takes over
+    decode_ms: float
+    seen: Seen | None = None  # by the networks, in a pass with other cameras' images
+    pass_ms: float = 0.0  # its share of that
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """What the pipeline need not find out, as arguments that follow the image."""
+        if self.seen:
+            return self.earlier, self.seen
+        return (self.earlier,) if self.earlier else ()
 
 
 class FrameProcessor:
@@ -83,52 +108,98 @@ class FrameProcessor:
             )
         return problems
 
+    @property
+    def together(self) -> bool:
+        """Whether to take the images of all cameras that wait at once."""
+        pipeline, wanted = self.pipeline, self._config().batch_cameras
+        if pipeline is None or wanted == 'never' or not pipeline.takes_batches:
+            return False
+        if self.budget.relieved(time.monotonic()):
+            return False  # memory ran out: one image takes the least
+        return wanted == 'always' or pipeline.device.type == 'cuda'
+
     def process(self, frame: Frame) -> Fate:
         """Label an image and publish what is subscribed to, if it is worth it."""
-        config = self._config()
-        if config.rest_without_subscribers and not frame.camera.outputs.subscribed:
+        opened = self._open(frame)
+        return opened if isinstance(opened, Fate) else self._finish(opened)
+
+    def process_all(self, frames: Sequence[Frame]) -> list[Outcome]:
+        """Process images of several cameras; the networks see them in one pass.
+
+        What is wrong with one image costs no other; what goes wrong in the pass costs all in it.
+        """
+        found = [attempt(self._open, frame) for frame in frames]
+        opened = [each for each in found if isinstance(each, Opened)]
+        failure = attempt(self._look, opened) if len(opened) > 1 else None
+        return [
+            each if not isinstance(each, Opened) else failure or attempt(self._finish, each)
+            for each in found
+        ]
+
+    def _open(self, frame: Frame) -> 'Opened | Fate':
+        """Decode an image, if it is worth it."""
+        config, camera, header = self._config(), frame.camera, frame.message.header
+        if config.rest_without_subscribers and not camera.outputs.subscribed:
             return Fate.IDLE
-        age_ms = self._age_ms(frame.message.header)
+        age_ms = self._age_ms(header)
         self._too_old_ms = age_ms if 0 < config.max_age_ms < age_ms else None
         if self._too_old_ms is not None:
             return Fate.OLD
-        result, stages = self._label(frame, config)
-        self._failures_in_a_row = 0
-        age_ms = self._age_ms(frame.message.header)  # now that it is published
-        for statistics in (self._statistics, frame.camera.statistics):
-            statistics.add(stages, age_ms)
-            statistics.unlabelled_share = float(np.mean(result.label_map == 0))
-        self._hold_rate(frame.camera.name, stages['frame'], config)
-        return Fate.PROCESSED
-
-    def _label(self, frame: Frame, config: Config) -> tuple[SegmentationResult, dict[str, float]]:
-        """Decode, label, publish; return the labels, and the milliseconds by stage."""
-        pipeline, camera = self.pipeline, frame.camera
-        assert pipeline is not None
-        affordable = degraded(config, self.budget.step)
-        if pipeline.config != affordable:
-            pipeline.update(affordable)
+        self._adapt(config)
         started = time.perf_counter()
         size = camera.geometry.size(config)
-        camera.points.expect(frame.message.header)
+        camera.points.expect(header)
         image = _decode(frame.message, config.input.maximum_pixels)
-        decoded = time.perf_counter()
+        decode_ms = 1000 * (time.perf_counter() - started)
         earlier = camera.labels_to_carry(self.budget.label_every)
-        result = pipeline(image, earlier) if earlier else pipeline(image)
+        return Opened(camera, header, config, image, size, earlier, decode_ms)
+
+    def _adapt(self, config: Config) -> None:
+        assert self.pipeline is not None
+        affordable = degraded(config, self.budget.step)
+        if self.pipeline.config != affordable:
+            self.pipeline.update(affordable)
+
+    def _look(self, opened: Sequence['Opened']) -> None:
+        """Let the networks see images in one pass."""
+        assert self.pipeline is not None
+        started = time.perf_counter()
+        images, carried = [o.image for o in opened], [o.earlier is not None for o in opened]
+        found = self.pipeline.look(images, carried)
+        share_ms = 1000 * (time.perf_counter() - started) / len(opened)
+        for each, seen in zip(opened, found, strict=True):
+            each.seen, each.pass_ms = seen, share_ms
+
+    def _finish(self, opened: 'Opened') -> Fate:
+        """Label an image, publish, take the time."""
+        camera, header = opened.camera, opened.header
+        result, stages = self._label(opened)
+        self._failures_in_a_row = 0
+        age_ms = self._age_ms(header)  # now that it is published
+        for statistics in (self._statistics, camera.statistics):
+            statistics.add(stages, age_ms)
+            statistics.unlabelled_share = float(np.mean(result.label_map == 0))
+        self._hold_rate(camera.name, stages['frame'], opened.config)
+        return Fate.PROCESSED
+
+    def _label(self, opened: 'Opened') -> tuple[SegmentationResult, dict[str, float]]:
+        """Label and publish; return the labels, and the milliseconds by stage."""
+        assert self.pipeline is not None
+        started = time.perf_counter()
+        result = self.pipeline(opened.image, *opened.known)
+        camera, image = opened.camera, opened.image
         camera.labelled(result)
         labelled = time.perf_counter()
-        header, calibration = (
-            frame.message.header,
-            camera.geometry.calibration_for(image.shape[:2]),
-        )
-        camera.outputs.publish(image, result, config.output, header, size, calibration)
-        camera.points.offer(Labelled(image, result, header, config))
+        calibration = camera.geometry.calibration_for(image.shape[:2])
+        output, header = opened.config.output, opened.header
+        camera.outputs.publish(image, result, output, header, opened.size, calibration)
+        camera.points.offer(Labelled(image, result, header, opened.config))
         published = time.perf_counter()
         return result, {
-            'decode': 1000 * (decoded - started),
+            'decode': opened.decode_ms,
             **result.stage_ms,
             'publish': 1000 * (published - labelled),
-            'frame': 1000 * (published - started),
+            'frame': opened.decode_ms + opened.pass_ms + 1000 * (published - started),
         }
 
     def _hold_rate(self, camera: str, frame_ms: float, config: Config) -> None:

@@ -47,6 +47,8 @@ class SemanticFastSamNode(LifecycleNode):
             self._frames.process,
             self._frames.failed,
             lambda: self._settings.current.min_interval_ms / 1000,
+            self._frames.process_all,
+            lambda: self._frames.together,
         )
         self._setup_problem = ''
         self._diagnostics = diagnostics.Diagnostics(

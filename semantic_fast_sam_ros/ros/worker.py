@@ -3,18 +3,21 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 from semantic_fast_sam_ros.ros.counts import DROPPED, Counts, Fate, Ledger
 
 Item = TypeVar('Item')
+Given = TypeVar('Given')
+Result = TypeVar('Result')
+Outcome: TypeAlias = 'Fate | Exception'
 
 
 class LatestFrameWorker(Generic[Item]):
     """Processes the newest item of each source on a thread of its own; older waiting ones drop.
 
-    Sources whose items wait are served in turn.
+    Sources whose items wait are served in turn, or those that wait together.
     """
 
     def __init__(
@@ -22,6 +25,8 @@ class LatestFrameWorker(Generic[Item]):
         process: Callable[[Item], Fate | None],
         on_error: Callable[[Exception], None],
         interval_s: Callable[[], float] = lambda: 0.0,
+        process_all: Callable[[Sequence[Item]], Sequence[Outcome]] | None = None,
+        together: Callable[[], bool] = lambda: False,
     ) -> None:
         """Name the work.
 
@@ -29,10 +34,14 @@ class LatestFrameWorker(Generic[Item]):
             process: what to do with an item; returns its fate, None is PROCESSED.
             on_error: what to do with an exception that it raised.
             interval_s: least time between the starts of two items of one source.
+            process_all: what to do with items of several sources at once; returns their fates
+                or errors in order.
+            together: whether to take the items of all sources that wait at once, for it.
         """
         self._process = process
         self._on_error = on_error
         self._interval_s = interval_s
+        self._process_all, self._together = process_all, together
         self._changed = threading.Condition()
         # In order of waiting: a newer item takes the place of the one that it replaces.
         self._waiting: dict[str, Item] = {}
@@ -90,15 +99,23 @@ class LatestFrameWorker(Generic[Item]):
         self._thread = None
 
     def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            source, item = taken
-            try:
-                fate = self._process(item) or Fate.PROCESSED
-            except Exception as error:  # the thread must not die silently
-                self._end(source, Fate.of(error))
-                self._report(error)
+        while taken := self._take():
+            self._work(taken)
+
+    def _work(self, taken: dict[str, Item]) -> None:
+        outcomes = self._outcomes(list(taken.values()))
+        for source, outcome in zip(taken, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._end(source, Fate.of(outcome))
+                self._report(outcome)
             else:
-                self._end(source, fate)
+                self._end(source, outcome or Fate.PROCESSED)
+
+    def _outcomes(self, items: list[Item]) -> 'Sequence[Outcome | None]':
+        if len(items) == 1 or self._process_all is None:
+            return [attempt(self._process, item) for item in items]
+        outcomes = attempt(self._process_all, items)
+        return [outcomes] * len(items) if isinstance(outcomes, Exception) else outcomes
 
     def _end(self, source: str, fate: Fate) -> None:
         with self._changed:
@@ -112,15 +129,29 @@ class LatestFrameWorker(Generic[Item]):
         except Exception:  # nor may it die of the report
             traceback.print_exc()
 
-    def _take(self) -> tuple[str, Item] | None:
-        """Wait for an item that may start; None once the worker is stopped."""
+    def _take(self) -> dict[str, Item]:
+        """Wait for an item that may start, or several; none once the worker is stopped."""
         with self._changed:
             while self._running:
                 now = time.monotonic()
                 waits = {s: self._not_before.get(s, now) - now for s in self._waiting}
-                due = next((source for source, wait in waits.items() if wait <= 0), None)
-                if due is not None:
-                    self._not_before[due] = now + self._interval_s()
-                    return due, self._waiting.pop(due)
+                due = [source for source, wait in waits.items() if wait <= 0]
+                if due:
+                    due = due if len(due) > 1 and self._together() else due[:1]
+                    not_before = now + self._interval_s()
+                    self._not_before.update(dict.fromkeys(due, not_before))
+                    return {source: self._waiting.pop(source) for source in due}
                 self._changed.wait(min(waits.values(), default=None))
-            return None
+            return {}
+
+
+def attempt(do: Callable[[Given], Result], given: Given) -> Result | Exception:
+    """Return what a function makes of something, or the exception that it raises.
+
+    Nothing that the traceback reaches holds the exception: it goes, with what its frames hold,
+    when the caller lets go.
+    """
+    try:
+        return do(given)
+    except Exception as error:  # a thread that works for others must not die silently
+        return error

@@ -30,6 +30,7 @@ class SlowPipeline:
     device = torch.device('cpu')
     vocabulary = from_names(['road', 'car'])
     open_vocabulary = False
+    takes_batches = False
     notice = ''
 
     def __init__(self, config: Config, history: VocabularyHistory) -> None:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import pytest
 
@@ -210,6 +211,120 @@ def test_fast_source_does_not_starve_a_slow_one() -> None:
     assert finished.wait(TIMEOUT_S)
     worker.stop()
     assert served[1:11] == ['fast', 'slow'] * 5
+
+
+class Together:
+    """A worker that takes all sources at once; its gate is closed while the first item is in."""
+
+    def __init__(
+        self, outcomes: Callable[[int], Fate | Exception], interval_s: float = 0.0
+    ) -> None:
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.alone: list[int] = []
+        self.passes: list[list[int]] = []
+        self.errors: list[Exception] = []
+        self.together = True
+        self._outcomes = outcomes
+        self.worker = LatestFrameWorker[int](
+            self._process,
+            self.errors.append,
+            lambda: interval_s,
+            process_all=self._process_all,
+            together=lambda: self.together,
+        )
+        self.worker.start()
+
+    def _process(self, item: int) -> None:
+        self.alone.append(item)
+        self.entered.set()
+        assert self.gate.wait(TIMEOUT_S)
+
+    def _process_all(self, items: Sequence[int]) -> list[Fate | Exception]:
+        self.passes.append(list(items))
+        return [self._outcomes(item) for item in items]
+
+    def waiting(self, **items: int) -> None:
+        """Let one item be in work, these wait, all be done."""
+        self.worker.submit(0, 'first')
+        assert self.entered.wait(TIMEOUT_S)
+        self.submit(**items)
+        self.gate.set()
+        self.until_ended(1 + len(items))
+
+    def submit(self, **items: int) -> None:
+        """Submit items by source."""
+        for source, item in items.items():
+            self.worker.submit(item, source)
+
+    def until_ended(self, count: int) -> None:
+        """Wait until so many items are accounted for."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while self.worker.counts.ended < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+
+Start: TypeAlias = Callable[..., Together]
+
+
+@pytest.fixture
+def together() -> Iterator[Start]:
+    """Give a function that starts such a worker; stop it after the test."""
+    started: list[Together] = []
+
+    def start(outcomes: Callable[[int], Fate | Exception], interval_s: float = 0.0) -> Together:
+        started.append(Together(outcomes, interval_s))
+        return started[-1]
+
+    yield start
+    for bench in started:
+        bench.gate.set()
+        bench.worker.stop()
+
+
+def test_sources_that_wait_are_taken_together_and_one_alone_is_not_kept_waiting(
+    together: Start,
+) -> None:
+    bench = together(lambda item: Fate.PROCESSED)
+    bench.waiting(front=1, left=2, back=3)
+    assert (bench.alone, bench.passes) == ([0], [[1, 2, 3]])
+    assert bench.worker.counts == Counts(received=4, processed=4)
+
+
+def test_sources_are_served_in_turn_where_they_are_not_wanted_together(together: Start) -> None:
+    bench = together(lambda item: Fate.PROCESSED)
+    bench.together = False
+    bench.waiting(front=1, left=2)
+    assert (bench.alone, bench.passes) == ([0, 1, 2], [])
+
+
+def test_outcomes_of_a_pass_are_counted_for_their_own_source(together: Start) -> None:
+    outcomes = {1: FrameError('bad'), 2: Fate.PROCESSED, 3: ValueError('odd'), 4: Fate.IDLE}
+    bench = together(lambda item: outcomes[item])
+    bench.waiting(a=1, b=2, c=3, d=4)
+    assert bench.worker.counts_of('a') == Counts(received=1, refused=1)
+    assert bench.worker.counts_of('b') == Counts(received=1, processed=1)
+    assert bench.worker.counts_of('c') == Counts(received=1, failed=1)
+    assert bench.worker.counts_of('d') == Counts(received=1, idle=1)
+    assert bench.errors == [outcomes[1], outcomes[3]]
+
+
+def test_error_of_a_whole_pass_falls_on_each_of_its_items(together: Start) -> None:
+    def fail(item: int) -> Fate:
+        raise ValueError('the pass')
+
+    bench = together(fail)
+    bench.waiting(front=1, left=2)
+    assert bench.worker.counts == Counts(received=3, processed=1, failed=2)
+    assert [str(error) for error in bench.errors] == ['the pass'] * 2
+
+
+def test_interval_holds_back_each_source_of_a_pass(together: Start) -> None:
+    bench = together(lambda item: Fate.PROCESSED, 3600.0)
+    bench.waiting(front=1, left=2)
+    bench.submit(front=3, left=4, back=5)
+    bench.until_ended(4)
+    assert (bench.alone, bench.passes) == ([0, 5], [[1, 2]])
 
 
 def test_fate_that_the_work_returns_is_counted() -> None:
