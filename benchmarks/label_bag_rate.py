@@ -1,7 +1,8 @@
 """Compare the rate of label_bag with that of the bare pipeline, on the same frames.
 
-The frames of a recording go through the pipeline by itself (decoded beforehand, nothing written)
-and through label_bag as a whole, by turns and in one process, so that both meet the same machine.
+The frames of a recording go through the pipeline by itself, one after the other with all threads
+(decoded beforehand, nothing written), and through label_bag as a whole, by turns and in one
+process, so that both meet the same machine.
 The ratio is the median of the rounds' ratios.
 
     python benchmarks/label_bag_rate.py RECORDING [--frames 60] [--rounds 3]
@@ -40,6 +41,10 @@ def main() -> int:
     config = config_from(arguments)
     pipeline = SemanticFastSam(config)
     pipeline.warm_up()
+    threads = torch.get_num_threads()
+    offline = SemanticFastSam.for_throughput(config)
+    offline.warm_up()
+    offline_threads = torch.get_num_threads()
     reader = BagReader(arguments.recording)
     camera = choose_topics(reader.topics, [])[0]
     images, end_ns = [], 0
@@ -53,8 +58,10 @@ def main() -> int:
     pipeline(images[0])
     rounds = []
     for _ in range(arguments.rounds):
+        torch.set_num_threads(threads)
         bare = _bare(pipeline, images)
-        whole, frames = _whole(arguments.recording, pipeline, config, job)
+        torch.set_num_threads(offline_threads)
+        whole, frames = _whole(arguments.recording, offline, config, job)
         assert frames == len(images)
         rounds.append({'bare_hz': len(images) / bare, 'label_bag_hz': frames / whole})
     bare_hz = clock.median([r['bare_hz'] for r in rounds])
@@ -63,7 +70,8 @@ def main() -> int:
         'frames': len(images),
         'image': list(images[0].shape),
         'device': str(pipeline.device),
-        'torch_threads': torch.get_num_threads(),
+        'torch_threads': threads,
+        'images_at_once': offline.concurrent_images,
         'machine': machine.machine(),
         'commit': machine.commit(),
         'load_average': os.getloadavg()[0],

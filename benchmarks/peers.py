@@ -71,7 +71,7 @@ def compare_votes(bench: Bench, rounds: int) -> list[Comparison]:
 
     labeller = bench.pipeline._labeller
     assert isinstance(labeller, ClosedSetLabeller)
-    dense = labeller._segmenter.segment(bench.pixels)
+    dense = labeller.segmenter.segment(bench.pixels)
     size = (bench.image.shape[0], bench.image.shape[1])
     proposals = largest_first(bench.masks, 1.0)
 

@@ -156,7 +156,7 @@ def load_pipeline(config: Config) -> Pipeline:
     """Load the real pipeline, warm."""
     from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 
-    pipeline = SemanticFastSam(config)
+    pipeline = SemanticFastSam.for_throughput(config)
     pipeline.warm_up()
     return pipeline
 

@@ -1,5 +1,6 @@
-"""Run a network on several images in one pass, where it takes them so."""
+"""Run a network on several images in one pass, or in several at once, where it takes them so."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -35,3 +36,16 @@ def run_together(network: Network, images: Sequence[Tensor]) -> list[tuple[Tenso
         for row, i in enumerate(alike):
             found[i] = tuple(output[row : row + 1] for output in outputs)
     return [found[i] for i in range(len(images))]
+
+
+def images_at_once(network: object) -> int:
+    """Return how many threads may call a network, or what runs one, at the same time.
+
+    It says so itself, by an attribute of this name; else one.
+    """
+    return int(getattr(network, 'images_at_once', 1))
+
+
+def turns(network: object) -> threading.Semaphore:
+    """Return a lock that lets so many threads in."""
+    return threading.Semaphore(images_at_once(network))

@@ -37,7 +37,7 @@ class ClosedSetLabeller:
             ConfigError: no class of the segmenter is in the vocabulary.
         """
         self.settings = settings
-        self._segmenter = segmenter
+        self.segmenter = segmenter
         targets = [vocabulary.find(name) for name in segmenter.class_names]
         if not any(targets):
             raise ConfigError(
@@ -60,7 +60,7 @@ class ClosedSetLabeller:
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB, and all its pixels."""
-        return self.vote(self._segmenter.segment(image), proposals)
+        return self.vote(self.segmenter.segment(image), proposals)
 
     def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
         """Let a dense map name the masks and the pixels."""

@@ -1,6 +1,5 @@
 """Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,13 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.batching import Network, run_together, takes_batches
+from semantic_fast_sam_ros.core.batching import (
+    Network,
+    images_at_once,
+    run_together,
+    takes_batches,
+    turns,
+)
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
@@ -91,7 +96,6 @@ class TransformersSegmenter:
         """Load a folder; raises ModelError if it holds no segmentation model."""
         self._size = settings.image_size
         self._runtime = runtime
-        self._one_image = threading.Lock()
         self._model, self._processor = _load_transformers(folder)
         self._model.to(
             device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
@@ -108,11 +112,17 @@ class TransformersSegmenter:
                 f'{folder.name} is a {self._model.config.model_type}: it runs on torch only, '
                 f'not on {runtime.backend} in {runtime.precision}'
             )
+        self._turn = turns(self._network)
 
     @property
     def takes_batches(self) -> bool:
         """Whether the network takes several images at once; those of queries take one."""
         return takes_batches(self._network)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many threads the network serves at the same time."""
+        return images_at_once(self._network)
 
     def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
         """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
@@ -120,7 +130,7 @@ class TransformersSegmenter:
             return [self.segment(image) for image in images]
         with stage('preprocess'):
             pixels = [self._preprocess(image) for image in images]
-        with self._one_image, stage('dense_network'):
+        with self._turn, stage('dense_network'):
             found = run_together(self._network, pixels)
         return [DenseMap(logits[0], are_logits=True) for (logits,) in found]
 
@@ -130,7 +140,7 @@ class TransformersSegmenter:
             return self.segment_all([image])[0]
         with stage('preprocess'):
             pixels = self._preprocess(image)
-        with self._one_image, stage('dense_network'):
+        with self._turn, stage('dense_network'):
             output = self._model(pixel_values=pixels, **self._task_inputs)
         # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
         # the last class is 'no object'.
@@ -208,17 +218,22 @@ class UltralyticsSegmenter:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
         self._size = settings.image_size
         self._dtype = runtime.dtype
-        self._one_image = threading.Lock()
         network = load_ultralytics(checkpoint, 'semantic')
         network.to(device=runtime.device, dtype=runtime.dtype)
         network.to(memory_format=torch.channels_last)
         self.class_names = tuple(network.names[i] for i in sorted(network.names))
         self._network = load_network(_Logits(network), checkpoint, runtime)
+        self._turn = turns(self._network)
 
     @property
     def takes_batches(self) -> bool:
         """Whether the network takes several images at once."""
         return takes_batches(self._network)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many threads the network serves at the same time."""
+        return images_at_once(self._network)
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
@@ -228,7 +243,7 @@ class UltralyticsSegmenter:
         """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
         with stage('preprocess'):
             fitted = [letterbox(i, self._side(i), self._dtype) for i in images]
-        with self._one_image, stage('dense_network'):
+        with self._turn, stage('dense_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
             DenseMap(place.crop(_enlarged(logits, batch))[0], are_logits=True)

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
+import queue
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -126,21 +127,29 @@ class OpenVinoNetwork:
         if not file.is_file():
             log.info('converting %s for OpenVINO, once', source.name)
             export_openvino(module, file)
+        self.images_at_once = runtime.images_at_once
+        several = self.images_at_once > 1
         options = {
-            'PERFORMANCE_HINT': 'LATENCY',
-            'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+            'NUM_STREAMS': self.images_at_once,
+            'INFERENCE_NUM_THREADS': self.images_at_once if several else torch.get_num_threads(),
             'INFERENCE_PRECISION_HINT': 'f32',
         }
         model = openvino.Core().compile_model(file, 'CPU', options)
-        self._request = model.create_infer_request()
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(self.images_at_once):
+            self._idle.put(model.create_infer_request())
         self.takes_batches = bool(model.inputs[0].partial_shape[0].is_dynamic)
         self._outputs = len(model.outputs)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Run the network on a batch (N, 3, h, w) float32; N is 1 unless it takes batches."""
-        self._request.infer({0: batch.contiguous().numpy()}, share_inputs=True)
-        found = (self._request.get_output_tensor(i).data for i in range(self._outputs))
-        return tuple(torch.from_numpy(values.copy()) for values in found)
+        request = self._idle.get()
+        try:
+            request.infer({0: batch.contiguous().numpy()}, share_inputs=True)
+            found = (request.get_output_tensor(i).data for i in range(self._outputs))
+            return tuple(torch.from_numpy(values.copy()) for values in found)
+        finally:
+            self._idle.put(request)
 
 
 class OnnxNetwork:

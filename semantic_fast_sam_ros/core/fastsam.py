@@ -1,6 +1,5 @@
 """Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.batching import run_together, takes_batches
+from semantic_fast_sam_ros.core.batching import (
+    images_at_once,
+    run_together,
+    takes_batches,
+    turns,
+)
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
@@ -45,7 +49,6 @@ class FastSamGenerator:
         """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
         self.settings = settings
         self._dtype = runtime.dtype
-        self._one_image = threading.Lock()
         network = load_ultralytics(checkpoint, 'segment')
         network.to(device=runtime.device, dtype=runtime.dtype)
         if len(network.names) != 1:
@@ -53,11 +56,17 @@ class FastSamGenerator:
             raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
         network.to(memory_format=torch.channels_last)
         self._network = load_network(_Outputs(network), checkpoint, runtime)
+        self._turn = turns(self._network)
 
     @property
     def takes_batches(self) -> bool:
         """Whether the network takes several images at once."""
         return takes_batches(self._network)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many threads the network serves at the same time."""
+        return images_at_once(self._network)
 
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
@@ -72,7 +81,7 @@ class FastSamGenerator:
         """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
         with stage('preprocess'):
             fitted = [letterbox(i, self.settings.image_size, self._dtype) for i in images]
-        with self._one_image, stage('mask_network'):
+        with self._turn, stage('mask_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
             Detections(predicted, prototypes, *fit)

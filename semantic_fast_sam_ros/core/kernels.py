@@ -34,7 +34,7 @@ Ints = NDArray[np.int32]
 # the first point behind each sample (s + 1,), the last of which is P.
 Line = tuple[Ints, Ints, Floats, Ints]
 
-BAND = 120  # rows; no part is smaller
+BAND = 120  # rows that one thread takes at a time: some ten times as long as it takes to wake it
 LOWEST = np.float32(-87.0)  # below it exp() is no normal float32
 LOG2_E = np.float32(1.4426950408889634)
 # 2^f for f in [0, 1) by powers of f, within 2e-7 of it.
@@ -89,16 +89,23 @@ def _summing(function: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def in_bands(work: Callable[[int, int], Result], length: int) -> list[Result]:
-    """Call work(start, stop) for parts of a range at once, by as many threads as torch may use.
+    """Call work(start, stop) for bands of a range, by as many threads as torch may use.
 
-    Of a short range there is one part: waking a thread takes as long as some hundred rows.
+    The bands are the same whatever the number of threads, and so are sums over them.
+
+    Returns:
+        the results in the bands' order, one at least.
     """
-    parts = max(1, min(torch.get_num_threads(), length // BAND))
-    edges = [length * part // parts for part in range(parts + 1)]
-    started = [
-        _threads().submit(work, start, stop) for start, stop in itertools.pairwise(edges[1:])
-    ]
-    return [work(edges[0], edges[1]), *(band.result() for band in started)]
+    edges = [*range(0, max(1, length), BAND), length]
+    bands = list(itertools.pairwise(edges))
+    parts = max(1, min(torch.get_num_threads(), len(bands)))
+    cuts = [len(bands) * part // parts for part in range(parts + 1)]
+
+    def in_turn(first: int, last: int) -> list[Result]:
+        return [work(start, stop) for start, stop in bands[first:last]]
+
+    others = [_threads().submit(in_turn, *part) for part in itertools.pairwise(cuts[1:])]
+    return in_turn(*cuts[:2]) + [result for part in others for result in part.result()]
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.batching import images_at_once as served_at_once
 from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
@@ -52,12 +53,15 @@ class SemanticFastSam:
     Several threads may call it: a network takes one image at a time, the rest runs beside it.
     """
 
-    def __init__(self, config: Config, history: VocabularyHistory | None = None) -> None:
+    def __init__(
+        self, config: Config, history: VocabularyHistory | None = None, images_at_once: int = 1
+    ) -> None:
         """Load the models that a configuration names.
 
         Args:
             config: all settings.
             history: keeps ids append-only over several pipelines of one process.
+            images_at_once: see `for_throughput`.
 
         Raises:
             ConfigError: a setting, vocabulary or group map is wrong.
@@ -66,7 +70,7 @@ class SemanticFastSam:
         weights.silence_libraries()
         self._lock = SharedLock()
         self.config = config
-        self.runtime = choose_runtime(config)
+        self.runtime = choose_runtime(config, images_at_once)
         self.device = self.runtime.device
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -89,6 +93,23 @@ class SemanticFastSam:
         values = {key.replace('__', '.'): value for key, value in overrides.items()}
         return cls(configuration.load_profile(name, values))
 
+    @classmethod
+    def for_throughput(cls, config: Config) -> 'SemanticFastSam':
+        """Load the models for threads that label many images, where none of them is urgent.
+
+        On a CPU as many images at once go through the networks as there are threads, one thread
+        each: less waits for another thread than where all work on one image. Labels are the same.
+        Elsewhere, and with networks that take one image at a time, as without it.
+        """
+        threads = config.threads or torch.get_num_threads()
+        if choose_runtime(config).device.type != 'cpu' or threads == 1:
+            return cls(config)
+        several = cls(config, images_at_once=threads)
+        if several.concurrent_images <= threads:
+            return cls(config)
+        torch.set_num_threads(1)
+        return several
+
     @property
     def vocabulary(self) -> Vocabulary:
         """The names that are published."""
@@ -106,12 +127,17 @@ class SemanticFastSam:
 
     @property
     def concurrent_images(self) -> int:
-        """How many images at once are worth it: while one is in the networks, one is out of them.
+        """How many images at once are worth it: those in the networks, and one out of them.
 
         One where the order of the images decides which ids new names get, and where the labeller
         remembers what the generator found.
         """
-        return 1 if isinstance(self._labeller, NameFinder | YoloeLabeller) else 2
+        if isinstance(self._labeller, NameFinder | YoloeLabeller):
+            return 1
+        networks: list[object] = [self._generator]
+        if isinstance(self._labeller, ClosedSetLabeller):
+            networks.append(self._labeller.segmenter)
+        return min(map(served_at_once, networks)) + 1
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -238,7 +264,7 @@ class SemanticFastSam:
     @property
     def _batch_segmenter(self) -> BatchSegmenter | None:
         labeller = self._labeller
-        dense = labeller._segmenter if isinstance(labeller, ClosedSetLabeller) else None
+        dense = labeller.segmenter if isinstance(labeller, ClosedSetLabeller) else None
         return dense if isinstance(dense, BatchSegmenter) else None
 
     def _turn(self) -> AbstractContextManager[None]:

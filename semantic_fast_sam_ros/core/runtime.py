@@ -18,17 +18,18 @@ class Runtime:
     dtype: torch.dtype = torch.float32  # of the batches, and of the weights in torch
     backend: str = 'torch'  # as the setting of this name
     precision: str = 'auto'  # likewise: whether a network's 8-bit form may, or must, be taken
+    images_at_once: int = 1  # that OpenVINO is to serve, one CPU thread each if there are several
 
 
-def choose_runtime(config: Config) -> Runtime:
-    """Return what a configuration asks for.
+def choose_runtime(config: Config, images_at_once: int = 1) -> Runtime:
+    """Return what a configuration asks for; `images_at_once` as of `Runtime`.
 
     Raises:
         ConfigError: the device is unknown, or this machine has no such device.
     """
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
-    return Runtime(device, dtype, config.backend, config.precision)
+    return Runtime(device, dtype, config.backend, config.precision, images_at_once)
 
 
 def choose_device(name: str) -> torch.device:

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def load(settings: Config) -> SemanticFastSam:
         if not loaded:
-            loaded.append(SemanticFastSam(settings))
+            loaded.append(SemanticFastSam.for_throughput(settings))
             loaded[0].warm_up()
         return loaded[0]
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     prepare_folder(arguments.output, description, arguments.resume)
 
     def load(settings: Config) -> SemanticFastSam:
-        pipeline = SemanticFastSam(settings)
+        pipeline = SemanticFastSam.for_throughput(settings)
         pipeline.warm_up()
         arguments.output.mkdir(parents=True, exist_ok=True)
         provenance.write(arguments.output, description)

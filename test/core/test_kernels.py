@@ -126,12 +126,19 @@ def test_bytes_on_the_host_are_the_same(kind: type) -> None:
     assert found[1].tolist() == [[0, 1, 255, 128], [1, 0, 76, 255]]
 
 
-def test_bands_cover_a_range_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
-    for length, parts in ((0, 1), (kernels.BAND, 1), (2 * kernels.BAND, 2), (1000, 3)):
-        bands = kernels.in_bands(lambda start, stop: (start, stop), length)
-        assert len(bands) == parts
-        assert [i for start, stop in bands for i in range(start, stop)] == list(range(length))
+@pytest.mark.parametrize('threads', [1, 2, 3, 16])
+def test_bands_are_the_same_for_any_number_of_threads(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+    monkeypatch.setattr(kernels, 'BAND', 100)
+    for length, bands in (
+        (0, [(0, 0)]),
+        (100, [(0, 100)]),
+        (101, [(0, 100), (100, 101)]),
+        (350, [(0, 100), (100, 200), (200, 300), (300, 350)]),
+    ):
+        assert kernels.in_bands(lambda start, stop: (start, stop), length) == bands
 
 
 LABEL = """

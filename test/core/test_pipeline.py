@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+import torch
 
-from semantic_fast_sam_ros.core.config import Config, from_values
+from semantic_fast_sam_ros.core.config import Config, from_values, load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError, ModelError
 from semantic_fast_sam_ros.core.model_settings import DenseSettings
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -23,6 +25,34 @@ def segment(embedded: SemanticFastSam) -> Iterator[SemanticFastSam]:
     before = embedded.config
     yield embedded
     embedded.update(before)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_many_images_at_once_get_the_labels_of_single_ones(
+    embedded: SemanticFastSam, street: np.ndarray, two_threads: None
+) -> None:
+    images = [street[: 320 + 8 * i, 8 * i :] for i in range(6)]
+    single = [embedded(image) for image in images]
+    offline = SemanticFastSam.for_throughput(embedded.config)
+    assert (offline.concurrent_images, torch.get_num_threads()) == (3, 1)
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(offline, images))
+    for one, other in zip(single, together, strict=True):
+        for kind in ('label_map', 'confidence', 'instances', 'class_scores', 'boxes'):
+            np.testing.assert_array_equal(getattr(one, kind), getattr(other, kind))
+
+
+def test_networks_that_take_one_image_at_a_time_keep_all_threads(two_threads: None) -> None:
+    config = load_profile('embedded', {'backend': 'torch', 'precision': 'fp32'})
+    offline = SemanticFastSam.for_throughput(config)
+    assert (offline.concurrent_images, torch.get_num_threads()) == (2, 2)
 
 
 def test_a_street_photo_gets_a_streets_labels(
