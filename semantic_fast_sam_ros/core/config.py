@@ -1,8 +1,8 @@
 """Every setting, written once: default, range, help, and whether it may change while running.
 
 The ROS parameters, the profile files, the command line and docs/parameters.md all come from
-the dataclass below and those that it is made of (model_settings.py, node_settings.py). A setting's
-name outside is its path here: `masks.confidence`.
+the dataclass below and those that it is made of (model_settings.py, temporal_settings.py,
+node_settings.py). A setting's name outside is its path here: `masks.confidence`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ from semantic_fast_sam_ros.core.node_settings import (
 )
 from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.setting import Setting, Value, setting
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.core.vocabulary import read_yaml, suggestion
 
 
@@ -43,6 +44,7 @@ class Config:
     clip: ClipSettings = field(default_factory=ClipSettings)
     ssa_engine: SsaEngineSettings = field(default_factory=SsaEngineSettings)
     yoloe: YoloeSettings = field(default_factory=YoloeSettings)
+    temporal: TemporalSettings = field(default_factory=TemporalSettings)
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     cloud: CloudSettings = field(default_factory=CloudSettings)

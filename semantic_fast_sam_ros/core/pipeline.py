@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core import reuse, weights
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.batching import images_at_once as served_at_once
 from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
@@ -30,9 +30,11 @@ from semantic_fast_sam_ros.core.open_vocabulary import (
     requested,
     require_same_encoding,
 )
+from semantic_fast_sam_ros.core.reuse import ReusingLabeller
 from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
 from semantic_fast_sam_ros.core.seen import Seen, see
 from semantic_fast_sam_ros.core.sharing import SharedLock
+from semantic_fast_sam_ros.core.temporal import hold_labels
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
@@ -194,6 +196,7 @@ class SemanticFastSam:
         image: NDArray[np.uint8],
         earlier: SegmentationResult | None = None,
         seen: Seen | None = None,
+        before: SegmentationResult | None = None,
     ) -> SegmentationResult:
         """Label an image.
 
@@ -202,6 +205,8 @@ class SemanticFastSam:
             earlier: labels of the image before, which the new masks take over; used if their
                 size and names still fit.
             seen: what `look` saw in this very image, if that was called before.
+            before: what this camera's image before came out as, for the settings temporal.*;
+                used if size and names still fit. Without it each image stands for itself.
 
         Returns:
             the labels, at the image's size, on the host.
@@ -211,7 +216,8 @@ class SemanticFastSam:
         """
         _require_rgb(image)
         with self._turn(), torch.inference_mode():
-            return self._segment(image, self._labeller_after(earlier, image.shape[:2]), seen)
+            labeller = self._labeller_after(earlier, before, image.shape[:2])
+            return self._segment(image, labeller, seen, before)
 
     @property
     def takes_batches(self) -> bool:
@@ -281,29 +287,50 @@ class SemanticFastSam:
             self._labeller.renumber(admitted)
 
     def _labeller_after(
-        self, earlier: SegmentationResult | None, size: tuple[int, ...]
+        self,
+        earlier: SegmentationResult | None,
+        before: SegmentationResult | None,
+        size: tuple[int, ...],
     ) -> MaskLabeller:
-        fits = (
-            earlier is not None
-            and earlier.label_map.shape == size
-            and earlier.vocabulary == self.vocabulary
-        )
-        return CarriedLabels(earlier, self.config.vote) if earlier and fits else self._labeller
+        if earlier is not None and self._fits(earlier, size):
+            return CarriedLabels(earlier, self.config.vote)
+        if self.config.temporal.reuse and self.config.labeller in reuse.LABELLERS:
+            known = before.memory if before is not None else None
+            return ReusingLabeller(
+                self._labeller, self.config.temporal, (self.config, size), known
+            )
+        return self._labeller
+
+    def _fits(self, result: SegmentationResult, size: tuple[int, ...]) -> bool:
+        """Say whether labels of another image can stand beside those of one of this size."""
+        return result.label_map.shape == size and result.vocabulary == self.vocabulary
 
     def _segment(
-        self, image: NDArray[np.uint8], labeller: MaskLabeller, seen: Seen | None
+        self,
+        image: NDArray[np.uint8],
+        labeller: MaskLabeller,
+        seen: Seen | None,
+        before: SegmentationResult | None,
     ) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
-            result = self._timed_segment(image, labeller, seen)
+            result = self._timed_segment(image, labeller, seen, before)
         own_ms = timer.stage_ms()
-        return replace(result, stage_ms=seen.total_ms(own_ms) if seen else own_ms)
+        memory = before.memory if before is not None else None
+        if isinstance(labeller, ReusingLabeller):
+            memory = labeller.memory
+        stage_ms = seen.total_ms(own_ms) if seen else own_ms
+        return replace(result, stage_ms=stage_ms, memory=memory)
 
     def _upload(self, image: NDArray[np.uint8]) -> Tensor:
         return as_tensor(image).to(self.device).permute(2, 0, 1)
 
     def _timed_segment(
-        self, image: NDArray[np.uint8], labeller: MaskLabeller, seen: Seen | None
+        self,
+        image: NDArray[np.uint8],
+        labeller: MaskLabeller,
+        seen: Seen | None,
+        before: SegmentationResult | None,
     ) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
@@ -315,9 +342,10 @@ class SemanticFastSam:
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
             labels = _labels(labeller, pixels, proposals, seen)
-        # 4. Smaller masks over larger ones over the dense labels.
+        # 4. Smaller masks over larger ones over the dense labels; hysteresis, where asked for.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
+            label_map, confidence = self._held(label_map, confidence, before)
         # 5. One download.
         with stage('download'):
             return self._download(proposals, labels, label_map, confidence, instances)
@@ -326,6 +354,15 @@ class SemanticFastSam:
         if seen and isinstance(self._generator, FastSamGenerator):
             return self._generator.propose(pixels, seen.detections)
         return self._generator.generate(pixels)
+
+    def _held(
+        self, label_map: Tensor, confidence: Tensor, before: SegmentationResult | None
+    ) -> tuple[Tensor, Tensor]:
+        share = self.config.temporal.hysteresis
+        if not share or before is None or not self._fits(before, tuple(label_map.shape)):
+            return label_map, confidence
+        least = self.config.clip.minimum_confidence if self.open_vocabulary else 0.0
+        return hold_labels((label_map, confidence), before, share, least)
 
     def _download(
         self,

@@ -82,6 +82,20 @@ class MaskLabels:
 
 
 @dataclass(frozen=True)
+class MaskMemory:
+    """The masks of an image for the next one, where names are reused; tensors on one device."""
+
+    shapes: Tensor  # (N, points) bool, the masks on a coarse grid
+    looks: Tensor  # (N, 3, S, S) float32, 0-255: what each box showed when its mask was named
+    ages: Tensor  # (N,) int64, images since that
+    labels: MaskLabels
+    circumstances: object  # settings, names, image size: under others all this says nothing
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+@dataclass(frozen=True)
 class SegmentationResult:
     """One labelled image, on the host. Rows of the mask arrays belong together."""
 
@@ -95,6 +109,7 @@ class SegmentationResult:
     class_scores: NDArray[np.float32]  # (N, K) in [0, 1]
     vocabulary: Vocabulary
     stage_ms: dict[str, float] = field(default_factory=dict)
+    memory: MaskMemory | None = field(default=None, repr=False, compare=False)
 
 
 class MaskGenerator(Protocol):

@@ -20,6 +20,7 @@ from semantic_fast_sam_ros.ros.points import PointsOutput
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 INPUT_TOPIC = 'image'
+BEFORE_S = 1.0  # after such a pause, labels say nothing of the next image
 Message: TypeAlias = 'Image | CompressedImage'
 
 
@@ -52,6 +53,7 @@ class Camera:
         self._subscription: Subscription | None = None
         self._last_image = time.monotonic()
         self._newest: SegmentationResult | None = None
+        self._newest_s = float('-inf')
         self._carried = 0  # images since one was labelled anew
 
     @property
@@ -90,6 +92,7 @@ class Camera:
     def labelled(self, result: SegmentationResult) -> None:
         """Remember the labels of an image. For the worker's thread."""
         self._newest, self._carried = result, self._carried + 1
+        self._newest_s = time.monotonic()
 
     def labels_to_carry(self, label_every: int) -> SegmentationResult | None:
         """Return the newest labels where the next image is to take them over, else None."""
@@ -97,6 +100,11 @@ class Camera:
             return self._newest
         self._carried = 0
         return None
+
+    def labels_before(self) -> SegmentationResult | None:
+        """Return the newest labels, unless nothing was labelled for a while since."""
+        fresh = time.monotonic() - self._newest_s <= BEFORE_S
+        return self._newest if fresh else None
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong with the connections, by kind."""

@@ -45,6 +45,7 @@ class Opened:
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     size: tuple[int, int] | None  # of the outputs
     earlier: SegmentationResult | None  # whose labels it takes over
+    before: SegmentationResult | None  # of the image before, where temporal settings ask for it
     decode_ms: float
     seen: Seen | None = None  # by the networks, in a pass with other cameras' images
     pass_ms: float = 0.0  # its share of that
@@ -52,6 +53,8 @@ class Opened:
     @property
     def known(self) -> tuple[object, ...]:
         """What the pipeline need not find out, as arguments that follow the image."""
+        if self.before:
+            return self.earlier, self.seen, self.before
         if self.seen:
             return self.earlier, self.seen
         return (self.earlier,) if self.earlier else ()
@@ -152,7 +155,8 @@ class FrameProcessor:
         image = _decode(frame.message, config.input.maximum_pixels)
         decode_ms = 1000 * (time.perf_counter() - started)
         earlier = camera.labels_to_carry(self.budget.label_every)
-        return Opened(camera, header, config, image, size, earlier, decode_ms)
+        before = camera.labels_before() if config.temporal.active else None
+        return Opened(camera, header, config, image, size, earlier, before, decode_ms)
 
     def _adapt(self, config: Config) -> None:
         assert self.pipeline is not None

@@ -243,3 +243,33 @@ def test_unlabelled_pixels_keep_the_image(segment: SemanticFastSam, street: np.n
     settings = replace(Config().output, overlay_contours=False, overlay_names=False)
     drawn = overlay(street, replace(result, label_map=labels), settings)
     np.testing.assert_array_equal(drawn[:50], street[:50])
+
+
+def test_hysteresis_holds_labels_of_the_image_before(
+    segment: SemanticFastSam, street: np.ndarray
+) -> None:
+    first, alone = segment(street), segment(255 - street)
+    held = replace(segment.config.temporal, hysteresis=0.9)
+    segment.update(replace(segment.config, temporal=held))
+    np.testing.assert_array_equal(segment(255 - street).label_map, alone.label_map)
+    found = segment(255 - street, before=first)
+    kept = found.label_map != alone.label_map
+    assert 0.01 < kept.mean() < 1
+    np.testing.assert_array_equal(found.label_map[kept], first.label_map[kept])
+    np.testing.assert_array_equal(found.confidence[~kept], alone.confidence[~kept])
+    share = 0.9 * first.confidence[kept].astype(float)
+    assert np.abs(found.confidence[kept] - share).max() <= 0.51
+    assert (alone.confidence[kept] <= share + 0.5).all()
+
+
+def test_hysteresis_looks_at_no_image_of_another_size_or_other_names(
+    segment: SemanticFastSam, street: np.ndarray
+) -> None:
+    first, inverted = segment(street), 255 - street[::2, ::2]
+    alone = segment(inverted)
+    held = replace(segment.config.temporal, hysteresis=0.9)
+    segment.update(replace(segment.config, temporal=held))
+    renamed = replace(segment(street[::2, ::2]), vocabulary=from_names(['road']))
+    for before in (first, renamed):
+        found = segment(inverted, before=before)
+        np.testing.assert_array_equal(found.label_map, alone.label_map)

@@ -19,9 +19,11 @@ from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.nouns import nouns
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.reuse import ReusingLabeller
 from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.ssa_ballot import count_votes, shortlist
 from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, parse_list
 from semantic_fast_sam_ros.core.weights import Policy
@@ -264,6 +266,19 @@ def test_names_found_get_ids_once_and_keep_them(models: dict[str, str]) -> None:
     again = {c.name: c.id for c in ours.vocabulary.classes}
     assert all(after[name] == i for name, i in again.items() if name in after)
     assert again['lamp'] not in after.values()
+
+
+def test_names_last_while_masks_do(models: dict[str, str], monkeypatch) -> None:
+    image, proposals = scene()
+    ours = engine(models)
+    settings = TemporalSettings(reuse=True)
+    first = ReusingLabeller(ours, settings, '', None)
+    wanted = label(first, image, proposals)
+    again = ReusingLabeller(ours, settings, '', first.memory)
+    monkeypatch.setattr(ours, 'label', None)  # not asked again
+    found = label(again, image, proposals)
+    assert found.class_ids.tolist() == wanted.class_ids.tolist()
+    assert again.memory is not None and (again.memory.ages == 1).all()
 
 
 def test_names_of_an_earlier_run_keep_their_ids(models: dict[str, str]) -> None:

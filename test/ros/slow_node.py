@@ -44,7 +44,11 @@ class SlowPipeline:
         self.config = config
 
     def __call__(
-        self, image: NDArray[np.uint8], earlier: SegmentationResult | None = None
+        self,
+        image: NDArray[np.uint8],
+        earlier: SegmentationResult | None = None,
+        seen: object = None,
+        before: SegmentationResult | None = None,
     ) -> SegmentationResult:
         """Sleep, then label; the confidence is the share of the full image size, percent."""
         share = self.config.masks.image_size / FULL_SIZE

@@ -1,5 +1,6 @@
 """Several cameras share one set of models, each with topics and counts of its own."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from vision_msgs.msg import LabelInfo
 
 from semantic_fast_sam_ros.core.config import Config, from_values, parse_cameras
 from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +79,52 @@ def test_camera_nobody_subscribes_to_rests(running: RunningNode, peer: Peer) -> 
     peer.feed(left, photo_message(6), lambda: labels)
     assert running.node._worker.counts_of('front').processed == before.processed
     assert running.node._worker.counts_of('left').processed > 0
+
+
+def test_each_camera_remembers_its_own_image_before(
+    running: RunningNode, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[tuple[int, ...], tuple[int, ...] | None]] = []
+    real = SemanticFastSam.__call__
+
+    def call(self, image, earlier=None, seen_together=None, before=None):
+        seen.append((image.shape[:2], before.label_map.shape if before else None))
+        return real(self, image, earlier, seen_together, before)
+
+    monkeypatch.setattr(SemanticFastSam, '__call__', call)
+    sent = [('/robot/front_camera/image_raw', (90, 120)), ('/left/image', (60, 100))]
+    cameras = [(peer.camera(topic), size) for topic, size in sent]
+    peer.collect(Image, f'{NAME}/front/label_image')
+    peer.collect(Image, f'{NAME}/left/label_image')
+
+    def fed(number: int, enough) -> None:
+        def tried() -> bool:
+            for camera, size in cameras:
+                camera.publish(photo_message(number, *size))
+            return enough()
+
+        until(tried, 'both cameras were labelled')
+
+    fed(7, lambda: {size for size, _ in seen} == {(90, 120), (60, 100)})
+    assert {before for _, before in seen} == {None}  # off, as shipped
+    assert peer.set('temporal.hysteresis', 0.5, NAME).successful
+    try:
+        seen.clear()
+        fed(8, lambda: {before for _, before in seen} >= {(90, 120), (60, 100)})
+        assert all(before in (None, size) for size, before in seen)
+    finally:
+        assert peer.set('temporal.hysteresis', 0.0, NAME).successful
+
+
+def test_after_a_pause_no_image_is_the_one_before(
+    running: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = running.node._cameras[0]
+    assert camera._newest is not None
+    monkeypatch.setattr(camera, '_newest_s', time.monotonic())
+    assert camera.labels_before() is camera._newest
+    monkeypatch.setattr(camera, '_newest_s', time.monotonic() - 1.1)
+    assert camera.labels_before() is None
 
 
 @pytest.mark.parametrize('text', ['front,', 'front, 2nd', 'front, front', 'a/b', 'für, vorn'])
