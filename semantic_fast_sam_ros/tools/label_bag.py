@@ -15,7 +15,10 @@ from semantic_fast_sam_ros.bags.run import Outcome, label_recording
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+from semantic_fast_sam_ros.tools.pipeline_options import (
+    add_pipeline_arguments,
+    offline_config_from,
+)
 
 EPILOGUE = """
 The output is a rosbag2 with the live node's topics, stamps and frame_ids, and beside it
@@ -71,7 +74,7 @@ def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Label one recording after the other, or many at once; return the exit code."""
-    config, job = config_from(arguments), job_from(arguments)
+    config, job = offline_config_from(arguments), job_from(arguments)
     recordings = find_recordings(arguments.input, arguments.output)
     if arguments.cluster:
         return _run_cluster(arguments, config, job, recordings)

@@ -11,7 +11,10 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.tools.label_bag import report, stop_on_signals
-from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+from semantic_fast_sam_ros.tools.pipeline_options import (
+    add_pipeline_arguments,
+    offline_config_from,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Label the images; return the exit code, as label-bag has them."""
-    config = config_from(arguments)
+    config = offline_config_from(arguments)
     kinds = tuple(name.strip() for name in arguments.outputs.split(',') if name.strip())
     description = provenance.describe(arguments.input, [], Job(every=arguments.every), config)
     prepare_folder(arguments.output, description, arguments.resume)

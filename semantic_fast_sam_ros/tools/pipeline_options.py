@@ -1,10 +1,13 @@
 """Options that choose models and settings, for commands that label without a node."""
 
 import argparse
+import sys
+from dataclasses import replace
 
 from semantic_fast_sam_ros.core.config import Config, load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.core.vocabulary import parse_yaml
 
 
@@ -48,3 +51,22 @@ def config_from(arguments: argparse.Namespace) -> Config:
             'give --set output.size=WIDTHxHEIGHT, or input'
         )
     return config
+
+
+def offline_config_from(arguments: argparse.Namespace) -> Config:
+    """Return the settings as `config_from` does, for commands whose images stand for themselves.
+
+    Labels that depend on the images before would differ where a run is resumed, shared out or
+    takes several images at once: temporal.* is switched off, and that is said.
+
+    Raises:
+        ConfigError: as `config_from`.
+    """
+    config = config_from(arguments)
+    if config.temporal.active:
+        print(
+            'temporal.reuse and temporal.hysteresis are for the node and `evaluate`: this command '
+            'labels every image by itself',
+            file=sys.stderr,
+        )
+    return replace(config, temporal=TemporalSettings())

@@ -5,13 +5,22 @@ import argparse
 import pytest
 
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
+from semantic_fast_sam_ros.tools.pipeline_options import (
+    add_pipeline_arguments,
+    config_from,
+    offline_config_from,
+)
+
+
+def _arguments(*words: str):
+    parser = argparse.ArgumentParser()
+    add_pipeline_arguments(parser)
+    return parser.parse_args(words)
 
 
 def _config(*words: str):
-    parser = argparse.ArgumentParser()
-    add_pipeline_arguments(parser)
-    return config_from(parser.parse_args(words))
+    return config_from(_arguments(*words))
 
 
 def test_set_goes_over_the_profile():
@@ -30,3 +39,16 @@ def test_set_goes_over_the_profile():
 def test_what_cannot_be_used_is_refused_with_what_would_be_right(given, words):
     with pytest.raises(ConfigError, match=words):
         _config('--set', given)
+
+
+@pytest.mark.parametrize('given', ['temporal.reuse=true', 'temporal.hysteresis=0.5'])
+def test_offline_images_stand_for_themselves_and_that_is_told(given, capsys):
+    assert _config('--set', given).temporal.active
+    assert offline_config_from(_arguments('--set', given)).temporal == TemporalSettings()
+    assert 'labels every image by itself' in capsys.readouterr().err
+
+
+def test_nothing_is_told_where_no_temporal_setting_is_on(capsys):
+    config = offline_config_from(_arguments('--set', 'masks.confidence=0.5'))
+    assert config.masks.confidence == 0.5
+    assert not capsys.readouterr().err
