@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import pipeline, weights
+from semantic_fast_sam_ros.core import pipeline, temporal, weights
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
@@ -19,11 +19,13 @@ from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.reuse import ReusingLabeller
 from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import (
     MaskGenerator,
     MaskLabeller,
     MaskLabels,
+    MaskMemory,
     MaskProposals,
     PixelLabels,
 )
@@ -31,7 +33,7 @@ from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 from semantic_fast_sam_ros.evaluation import sources
 from semantic_fast_sam_ros.evaluation.mapping import ClassMapping, map_classes
 from semantic_fast_sam_ros.evaluation.mask_quality import true_regions
-from semantic_fast_sam_ros.evaluation.rows import Row, labeller_config
+from semantic_fast_sam_ros.evaluation.rows import Row, labeller_config, temporal_settings
 
 T = TypeVar('T')
 Milliseconds = dict[str, list[float]]  # stage -> one value a run
@@ -46,6 +48,15 @@ class Outcome:
     masks: NDArray[np.bool_]  # (N, H, W)
     scores: NDArray[np.float32]  # (N,)
     stage_ms: Milliseconds
+    reused: int = 0  # masks that kept their names of the image before
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What a row leaves for the next image of the sequence."""
+
+    pixels: temporal.Pixels
+    memory: MaskMemory | None
 
 
 class Bench:
@@ -69,11 +80,19 @@ class Bench:
         self._generators = self._load_generators(rows, sam)
         self._open = {row.name: self._load_open(row) for row in rows if _is_open(row)}
         self.mappings = {row.name: self._map(row) for row in rows}
+        self._traces: dict[str, _Trace] = {}
+
+    def forget(self) -> None:
+        """Take the next image for the first one of a sequence."""
+        self._traces = {}
 
     def run(
         self, rows: list[Row], image: NDArray[np.uint8], truth: NDArray[np.int16]
     ) -> dict[str, Outcome]:
-        """Label an image (H, W, 3) RGB by each row; the truth (H, W) is for the ceilings only."""
+        """Label an image (H, W, 3) RGB by each row; the truth (H, W) is for the ceilings only.
+
+        Rows that look back take what the last call left, unless `forget` was called since.
+        """
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
             pixels = pixels.permute(2, 0, 1)
@@ -101,15 +120,19 @@ class Bench:
         proposals, stage_ms = found[0], {'masks': found[1]} if row.masks else {}
         if dense is not None and not _is_open(row):
             stage_ms['dense'] = dense[1]
-        (labels, confidence), stage_ms['labels'] = self._timed(
+        (labels, confidence, trace), stage_ms['labels'] = self._timed(
             lambda: self._label(row, pixels, truth, dense[0] if dense else None, proposals)
         )
+        memory = None
+        if trace is not None:
+            self._traces[row.name], memory = trace, trace.memory
         return Outcome(
             labels,
             confidence,
             proposals.masks.cpu().numpy(),
             proposals.scores.cpu().numpy(),
             stage_ms,
+            int((memory.ages > 0).sum()) if memory is not None else 0,
         )
 
     def _label(
@@ -119,18 +142,42 @@ class Bench:
         truth: NDArray[np.int16],
         dense: DenseMap | None,
         proposals: MaskProposals,
-    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        if _is_open(row):
-            named = self._open[row.name].label(pixels, proposals)
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32], _Trace | None]:
+        labeller = self._open.get(row.name)
+        if labeller is not None and row.temporal.get('reuse'):
+            labeller = self._reusing(row, labeller, proposals)
+        if labeller is not None:
+            named = labeller.label(pixels, proposals)
         else:
             assert self._closed is not None and dense is not None
             self._closed.settings = replace(self._config.vote, **row.vote)  # type: ignore[arg-type]
             named = self._closed.vote(dense, proposals)
         if row.labels == 'truth':
-            return self._true_labels(row, named, truth, proposals)
+            return *self._true_labels(row, named, truth, proposals), None
         label_map, confidence, _ = rasterise(proposals.shapes, named)
+        trace = None
+        if row.temporal:
+            label_map, confidence = self._held(row, (label_map, confidence))
+            memory = labeller.memory if isinstance(labeller, ReusingLabeller) else None
+            trace = _Trace((label_map, confidence), memory)
         table = self.mappings[row.name].table
-        return table[label_map.cpu().numpy()], confidence.float().cpu().numpy()
+        return table[label_map.cpu().numpy()], confidence.float().cpu().numpy(), trace
+
+    def _reusing(
+        self, row: Row, labeller: MaskLabeller, proposals: MaskProposals
+    ) -> ReusingLabeller:
+        trace, settings = self._traces.get(row.name), temporal_settings(row, self._config.temporal)
+        known = trace.memory if trace is not None else None
+        return ReusingLabeller(labeller, settings, proposals.size, known)
+
+    def _held(self, row: Row, new: temporal.Pixels) -> temporal.Pixels:
+        settings, trace = temporal_settings(row, self._config.temporal), self._traces.get(row.name)
+        if not settings.hysteresis or trace is None or trace.pixels[0].shape != new[0].shape:
+            return new
+        labeller = self._open.get(row.name, self._closed)
+        assert labeller is not None
+        minimum = temporal.minimum_by_id(labeller.vocabulary).to(self._device)
+        return temporal.hold(new, trace.pixels, settings.hysteresis, minimum)
 
     def _true_labels(
         self, row: Row, named: MaskLabels, truth: NDArray[np.int16], proposals: MaskProposals

@@ -65,10 +65,12 @@ def mask_table(report: dict[str, Any]) -> Table | None:
             percent(row['mask_ap']),
             f'{row["mask_count"]:.1f}',
             percent(row['mask_coverage']),
+            percent(row['mask_reused']),
         ]
         for row in rows
     ]
     head = ['row', 'AR@10', 'AR@100', 'AR@300', 'AP', 'masks an image', 'pixels covered']
+    head += ['names reused']
     return (head, lines) if rows else None
 
 

@@ -98,6 +98,7 @@ def _row(plan: Plan, row: Row, frames: Frames) -> dict[str, Any]:
         else None,
         'mask_count': float(np.mean([s.mask_count for s in images])),
         'mask_coverage': float(np.mean([s.masks.covered for s in images])),
+        'mask_reused': _reused(row, images),
         'ece': number(calibration.expected_error(histogram)),
         'reliability': calibration.reliability(histogram),
         'error_propagation': _propagation(names, matrix, images) if row.masks else None,
@@ -146,6 +147,13 @@ def _mask_recall(row: Row, images: list[ImageScores]) -> dict[str, float | None]
         str(limit): number(mask_quality.average_recall(matches, limit))
         for limit in mask_quality.MASK_LIMITS
     }
+
+
+def _reused(row: Row, images: list[ImageScores]) -> float | None:
+    """Return the share of the masks that kept their names of the image before."""
+    if not row.temporal.get('reuse'):
+        return None
+    return sum(s.reused for s in images) / max(1, sum(s.mask_count for s in images))
 
 
 def _by_sequence(data_set: DataSet, matrices: confusion.Matrix) -> dict[str, float | None]:

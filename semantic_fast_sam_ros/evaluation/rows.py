@@ -1,13 +1,18 @@
 """The rows of the ablation: where masks come from, and how they get their names."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from semantic_fast_sam_ros.core import reuse
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, suggestion
 
 SYNONYMS = '_synonyms'
+REUSED = '_reused'
+HYSTERESIS = 0.8  # of the row that shows its cost, unless the settings have their own
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Row:
     minimum_share: float = 0.0  # truth: a mask whose true majority is smaller does not paint
     true_rest: bool = False  # truth: pixels that no mask paints get the true label
     synonyms: bool = False  # a labeller is asked with the data set's synonyms, too
+    # Changes to the settings temporal.*; without any, every image is labelled by itself.
+    temporal: Mapping[str, object] = field(default_factory=dict)
 
 
 PUBLISHED = {'mode': 'hard', 'minimum_purity': 0.0}
@@ -44,6 +51,12 @@ PLAIN = (
         vote={'mode': 'soft'},
     ),
     Row('sfs_fusion', 'FastSAM masks + fusion', 'fastsam', vote={'mode': 'fusion'}),
+    Row(
+        'sfs_hysteresis',
+        "FastSAM masks + the profile's vote, labels held against flicker (temporal.hysteresis)",
+        'fastsam',
+        temporal={'hysteresis': HYSTERESIS},
+    ),
     Row('ssa', "SAM masks + the profile's vote", 'sam'),
     Row('superpixels', "SLIC superpixels + the profile's vote", 'superpixels'),
     Row('felzenszwalb', "Felzenszwalb superpixels + the profile's vote", 'felzenszwalb'),
@@ -86,7 +99,7 @@ ROWS = {row.name: row for row in PLAIN}
 
 
 def open_rows() -> dict[str, Row]:
-    """Return two rows for each open-vocabulary labeller of the pipeline."""
+    """Return the rows of each open-vocabulary labeller of the pipeline."""
     asked = ((name, synonyms) for name in OPEN_LABELLERS for synonyms in (False, True))
     rows = (
         Row(
@@ -98,7 +111,25 @@ def open_rows() -> dict[str, Row]:
         )
         for name, synonyms in asked
     )
-    return {row.name: row for row in rows}
+    lasting = (
+        Row(
+            f'{name}{REUSED}',
+            f'the same as {name}, but names last while masks do (temporal.reuse)',
+            'fastsam',
+            name,
+            temporal={'reuse': True},
+        )
+        for name in reuse.LABELLERS
+    )
+    return {row.name: row for row in (*rows, *lasting)}
+
+
+def temporal_settings(row: Row, settings: TemporalSettings) -> TemporalSettings:
+    """Return what a row takes over from the image before: what it shows, at the user's figures."""
+    changes: dict[str, Any] = {'reuse': False, 'hysteresis': 0.0, **row.temporal}
+    if changes['hysteresis'] and settings.hysteresis:
+        changes['hysteresis'] = settings.hysteresis
+    return replace(settings, **changes)
 
 
 def choose(names: Iterable[str]) -> list[Row]:

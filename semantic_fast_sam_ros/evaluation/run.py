@@ -77,10 +77,7 @@ def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
     Raises:
         DataSetError: a file is missing or does not fit; what was done before stays.
     """
-    todo = {
-        sample.name: [r for r in plan.rows if not plan.file(r, sample.name).is_file()]
-        for sample in plan.data_set.samples
-    }
+    todo = _missing(plan)
     missing = {row.name for rows in todo.values() for row in rows}
     total = len(plan.data_set.samples)
     bench = None
@@ -92,13 +89,28 @@ def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
         for row in rows:
             plan.mapping_file(row).write_text(f'{bench.mappings[row.name]}\n', encoding='utf-8')
     _print_mappings(plan)
+    sequence = ''
     for done, sample in enumerate(plan.data_set.samples, start=1):
         if bench is not None and todo[sample.name]:
             image, truth = plan.data_set.read(sample)
             if done == 1:  # the first call pays for lazy start-up
                 bench.run(todo[sample.name], image, truth)
+            if not (plan.data_set.is_video and sample.sequence and sample.sequence == sequence):
+                bench.forget()
+            sequence = sample.sequence
             _score_image(plan, bench, sample.name, todo[sample.name], image, truth)
         yield done, total
+
+
+def _missing(plan: Plan) -> dict[str, list[Row]]:
+    """Return the rows that are to be computed for each image, by name.
+
+    Rows that look back need the images before: of these all, if one is missing.
+    """
+    names = [sample.name for sample in plan.data_set.samples]
+    missing = {n: [r for r in plan.rows if not plan.file(r, n).is_file()] for n in names}
+    again = {row.name for rows in missing.values() for row in rows if row.temporal}
+    return {n: [r for r in plan.rows if r in missing[n] or r.name in again] for n in names}
 
 
 def stored(plan: Plan, row: Row) -> Iterator[ImageScores]:

@@ -35,6 +35,7 @@ class ImageScores:
     distance: NDArray[np.int64]  # (bins, 2) pixels and wrong ones by distance from a border
     masks: MaskMatches
     mask_count: int
+    reused: int  # masks that kept their names of the image before
     stage_ms: Milliseconds
     peak_memory_mb: float  # of the process so far
 
@@ -65,6 +66,7 @@ def score(
         boundaries.error_by_distance(truth, found, DISTANCE_EDGES),
         mask_quality.match(outcome.masks, outcome.scores, regions, truth >= 0),
         len(outcome.masks),
+        outcome.reused,
         outcome.stage_ms,
         peak_memory_mb(),
     )
@@ -92,6 +94,7 @@ def save(path: Path, scores: ImageScores, labels: NDArray[np.int16]) -> None:
         distance=scores.distance,
         mask_scores=scores.masks.scores,
         matched=scores.masks.matched,
+        reused=scores.reused,
         numbers=np.array(
             [
                 scores.masks.regions,
@@ -118,6 +121,7 @@ def load(path: Path) -> ImageScores:
             file['distance'],
             MaskMatches(file['mask_scores'], file['matched'], int(regions), covered),
             int(count),
+            int(file['reused']),
             {s: file[f'ms_{s}'].tolist() for s in STAGES if f'ms_{s}' in file},
             peak,
         )

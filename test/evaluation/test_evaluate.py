@@ -192,3 +192,33 @@ def test_the_page_shows_itself_in_a_browser(report, browser, tmp_path: Path) -> 
     assert page.evaluate('() => document.documentElement.scrollWidth') <= 1280
     page.screenshot(path=tmp_path / 'page.png', full_page=True)
     page.close()
+
+
+def test_rows_that_look_back_start_anew_and_end_the_same(
+    segnet: Path, networks: list[str], tmp_path: Path
+) -> None:
+    options = ['--rows=sfs,sfs_hysteresis', '--set=temporal.hysteresis=0.9', *networks]
+    whole = evaluate(segnet, tmp_path, *options)['rows']
+    assert whole[0]['mask_reused'] is None and whole[1]['mask_reused'] is None
+    files = sorted(next(tmp_path.glob('sfs_hysteresis-*')).glob('*.npz'))
+    labels = [scores.load_labels(file) for file in files]
+    files[2].unlink()
+    again = evaluate(segnet, tmp_path, *options)['rows']
+    for file, before in zip(files, labels, strict=True):
+        np.testing.assert_array_equal(scores.load_labels(file), before)
+    assert [row['miou'] for row in again] == [row['miou'] for row in whole]
+    assert [row['temporal'] for row in again] == [row['temporal'] for row in whole]
+
+
+def test_the_first_image_has_none_before_it(
+    segnet: Path, networks: list[str], tmp_path: Path
+) -> None:
+    options = ['--set=temporal.hysteresis=0.95', '--rows=sfs,sfs_hysteresis', *networks]
+    evaluate(segnet, tmp_path, *options)
+    plain, held = (
+        [scores.load_labels(file) for file in sorted(next(tmp_path.glob(name)).glob('*.npz'))]
+        for name in ('sfs-*', 'sfs_hysteresis-*')
+    )
+    np.testing.assert_array_equal(plain[0], held[0])
+    changed = [float((a != b).mean()) for a, b in zip(plain, held, strict=True)]
+    assert max(changed[1:]) > 0

@@ -1,5 +1,6 @@
 """The rows of the ablation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import layouts
@@ -8,10 +9,11 @@ import pytest
 import tiny_clip
 import torch
 
-from semantic_fast_sam_ros.core import vocabulary
+from semantic_fast_sam_ros.core import reuse, vocabulary
 from semantic_fast_sam_ros.core.config import load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.evaluation import rows, sources
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
@@ -34,7 +36,8 @@ def picture_and_truth():
 
 def test_every_open_labeller_has_a_row_with_and_without_synonyms() -> None:
     found = rows.open_rows()
-    assert set(found) == {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
+    twice = {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
+    assert set(found) == twice | {f'{n}_reused' for n in reuse.LABELLERS}
     assert rows.question(NAMES, synonyms=False) == 'sky, road, car'
     assert rows.question(NAMES, synonyms=True) == 'sky, road | street, car | vehicle | automobile'
 
@@ -56,6 +59,31 @@ def test_a_row_asks_an_open_labeller_with_the_classes(synonyms, networks, tmp_pa
     assert outcome.labels.shape == truth.shape
     assert set(np.unique(outcome.labels)) <= {0, 1, 2, 3}
     assert set(outcome.stage_ms) == {'masks', 'labels'}
+
+
+def test_a_row_reuses_names_until_it_is_to_forget(networks, tmp_path: Path) -> None:
+    model = tiny_clip.write_clip(tmp_path / 'clip')
+    chosen = rows.choose(['clip', 'clip_reused'])
+    bench = Bench(settings(networks, **{'clip.model': str(model)}), NAMES, chosen)
+    image, truth = picture_and_truth()
+    first = bench.run(chosen, image, truth)
+    again = bench.run(chosen, image, truth)
+    count = len(first['clip_reused'].masks)
+    assert first['clip_reused'].reused == 0
+    assert 0.9 * count <= again['clip_reused'].reused <= count  # some have no point of the grid
+    assert again['clip'].reused == 0 and len(again['clip'].masks) > 0
+    np.testing.assert_array_equal(again['clip'].labels, again['clip_reused'].labels)
+    bench.forget()
+    assert bench.run(chosen, image, truth)['clip_reused'].reused == 0
+
+
+def test_rows_look_back_only_as_they_say_and_by_the_users_figures() -> None:
+    asked = TemporalSettings(reuse=True, reuse_images=7, hysteresis=0.6)
+    plain, held, reused = rows.choose(['sfs', 'sfs_hysteresis', 'clip_reused'])
+    assert rows.temporal_settings(plain, asked) == replace(asked, reuse=False, hysteresis=0.0)
+    assert rows.temporal_settings(held, asked) == replace(asked, reuse=False)
+    assert rows.temporal_settings(held, TemporalSettings()).hysteresis == rows.HYSTERESIS
+    assert rows.temporal_settings(reused, asked) == replace(asked, hysteresis=0.0)
 
 
 def test_true_labels_paint_the_majority_and_leave_the_rest(networks: list[str]) -> None:
