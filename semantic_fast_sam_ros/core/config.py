@@ -127,10 +127,12 @@ class Config:
     )
     backend: str = setting(
         'auto',
-        'what runs mask and dense network; other than torch, it converts them once, at the first '
-        'start. auto: on a CPU, OpenVINO where it is installed and the network ships or is '
-        'converted already (command export), else torch. tensorrt: through ONNX Runtime',
-        choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'),
+        'what runs mask and dense network; openvino, onnxruntime and tensorrt (through ONNX '
+        'Runtime) convert them once, at the first start. auto: on a CPU, OpenVINO where it is '
+        'installed and the network ships or is converted already (command export), else torch. '
+        'compile: torch.compile, which takes minutes at the first image of each size (on CUDA '
+        'with CUDA graphs); torch where it fails',
+        choices=('auto', 'torch', 'compile', 'openvino', 'onnxruntime', 'tensorrt'),
     )
     threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)
     offline: bool = setting(False, 'never download; models must be in models/ or the cache')

@@ -1,7 +1,7 @@
-"""Run the networks with OpenVINO, ONNX Runtime or TensorRT instead of torch.
+"""Run the networks with OpenVINO, ONNX Runtime, TensorRT or torch.compile instead of plain torch.
 
-A network is converted once, for images of any size, and kept in the cache folder under the
-checksum of its weights.
+Where it is not torch that runs it, a network is converted once, for images of any size, and kept
+in the cache folder under the checksum of its weights.
 """
 
 import contextlib
@@ -22,12 +22,18 @@ from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.batching import Network
+from semantic_fast_sam_ros.core.compiled import CompiledNetwork
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.pinning import checksum
 from semantic_fast_sam_ros.core.resources import resource_folder
 from semantic_fast_sam_ros.core.runtime import Runtime
 
-LIBRARIES = {'openvino': 'openvino', 'onnxruntime': 'onnxruntime', 'tensorrt': 'onnxruntime'}
+LIBRARIES = {
+    'compile': 'torch',
+    'openvino': 'openvino',
+    'onnxruntime': 'onnxruntime',
+    'tensorrt': 'onnxruntime',
+}
 EXAMPLE_SIZE = (256, 320)
 log = logging.getLogger(__name__)
 
@@ -187,6 +193,7 @@ def _tensorrt(module: nn.Module, source: Path, runtime: Runtime) -> Network:
 
 
 ENGINES: dict[str, Callable[[nn.Module, Path, Runtime], Network]] = {
+    'compile': CompiledNetwork,
     'openvino': OpenVinoNetwork,
     'onnxruntime': OnnxNetwork,
     'tensorrt': _tensorrt,
