@@ -54,7 +54,8 @@ class Row:
     reached_node: float
     labelled: int
     reached_subscriber: float
-    frame_ms: float  # median of decode, label, publish in the node
+    frame_ms: tuple[float, float]  # decode, label, publish in the node: median, 95th percentile
+    wait_ms: tuple[float, float]  # stamp to the start of that, likewise
     age_ms: tuple[float, float, float]  # median, 95th percentile, largest
 
 
@@ -89,6 +90,11 @@ class Observer(Node):
         """Return a count of the node's diagnostics."""
         return int(self.values.get(key, 0))
 
+    def times_ms(self, stage: str) -> tuple[float, float]:
+        """Return median and 95th percentile of a stage's time over the node's last images."""
+        median, p95 = (float(self.values[f'{stage}_ms_{which}']) for which in ('p50', 'p95'))
+        return median, p95
+
 
 def run(
     arguments: argparse.Namespace, observer: Observer, profile: bool, reliability: str
@@ -118,7 +124,8 @@ def run(
                 received / published,
                 labelled,
                 heard / max(labelled, 1),
-                float(observer.values['frame_ms_p50']),
+                observer.times_ms('frame'),
+                observer.times_ms('wait'),
                 tuple(round(float(v), 1) for v in np.percentile(observer.ages_ms, (50, 95, 100)))
                 if observer.ages_ms
                 else (0.0, 0.0, 0.0),

@@ -46,6 +46,7 @@ class Opened:
     size: tuple[int, int] | None  # of the outputs
     earlier: SegmentationResult | None  # whose labels it takes over
     before: SegmentationResult | None  # of the image before, where temporal settings ask for it
+    wait_ms: float  # its age when work on it began
     decode_ms: float
     seen: Seen | None = None  # by the networks, in a pass with other cameras' images
     pass_ms: float = 0.0  # its share of that
@@ -156,7 +157,9 @@ class FrameProcessor:
         decode_ms = 1000 * (time.perf_counter() - started)
         earlier = camera.labels_to_carry(self.budget.label_every)
         before = camera.labels_before() if config.temporal.active else None
-        return Opened(camera, header, config, image, size, earlier, before, decode_ms)
+        return Opened(
+            camera, header, config, image, size, earlier, before, age_ms, decode_ms
+        )
 
     def _adapt(self, config: Config) -> None:
         assert self.pipeline is not None
@@ -200,6 +203,7 @@ class FrameProcessor:
         camera.points.offer(Labelled(image, result, header, opened.config))
         published = time.perf_counter()
         return result, {
+            'wait': opened.wait_ms,
             'decode': opened.decode_ms,
             **result.stage_ms,
             'publish': 1000 * (published - labelled),

@@ -42,7 +42,5 @@ class FrameStatistics:
         """Return the median and the 95th percentile of each stage."""
         with self._lock:
             stages = {name: list(values) for name, values in self._stages.items()}
-        return {
-            name: (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
-            for name, values in stages.items()
-        }
+        found = {name: np.percentile(values, (50, 95)) for name, values in stages.items()}
+        return {name: (float(median), float(p95)) for name, (median, p95) in found.items()}

@@ -15,6 +15,7 @@ from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
 
 PLOT_SIZE = (760, 180)
+NO_STAGES = ('wait', 'frame', 'age')
 
 
 def write_report(
@@ -38,7 +39,7 @@ def build_report(observer: DemoObserver, published: int, config: Config) -> dict
     stages = {
         key.removesuffix('_ms_p50'): float(value)
         for key, value in values.items()
-        if key.endswith('_ms_p50') and key not in ('age_ms_p50', 'frame_ms_p50')
+        if key.endswith('_ms_p50') and key.removesuffix('_ms_p50') not in NO_STAGES
     }
     return {
         'frames_published': published,

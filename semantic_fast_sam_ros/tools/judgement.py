@@ -65,7 +65,8 @@ def _slowness(values: Mapping[str, str], rate_hz: float) -> str:
         k.removesuffix('_ms_p50'): float(v) for k, v in values.items() if k.endswith('_ms_p50')
     }
     frame_ms = stages.pop('frame', 0.0)
-    stages.pop('age', None)
+    for name in ('age', 'wait'):
+        stages.pop(name, None)
     if age_ms > OLD_MS and age_ms > 3 * frame_ms:
         return (
             f'; they are {age_ms:.0f} ms old although one takes {frame_ms:.0f} ms: the clocks of '

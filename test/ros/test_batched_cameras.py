@@ -84,6 +84,7 @@ def test_images_share_a_pass_and_each_is_published_by_its_camera(frames: FramePr
         stages = each.camera.statistics.percentiles_ms()
         assert stages['mask_network'] == (5.0, 5.0)
         assert stages['frame'][0] >= stages['decode'][0]
+        assert stages['wait'] <= stages['age']
 
 
 def test_bad_image_costs_the_others_nothing(frames: FrameProcessor) -> None:
