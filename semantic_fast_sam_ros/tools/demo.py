@@ -20,8 +20,9 @@ from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
 TOPIC = 'semantic_fast_sam_demo/image'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
+END_LIMIT_S = 20.0
 DEFAULT_SECONDS = 30.0
-STATUS_PERIOD_S = 0.5
+STATUS_PERIOD_S, LOGGED_STATUS_PERIOD_S = 0.5, 10.0  # on a terminal; in a file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,13 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'Starting the node (profile {arguments.profile}) ...', flush=True)
     with tempfile.TemporaryDirectory() as folder, DemoObserver() as observer:
         counted = Path(folder) / 'count.json'
-        with _process(_node_command(arguments, overrides)) as node, _viewer(arguments.web):
+        # The camera publishes when the node subscribes; it starts up while the node does.
+        with (
+            _process(_node_command(arguments, overrides)) as node,
+            _process(_stream_command(arguments, counted)) as stream,
+            _viewer(arguments.web),
+        ):
             try:
                 _wait_until_active(observer, node)
-                with _process(_stream_command(arguments, counted)):
-                    _watch(observer, node, _duration_s(arguments))
+                _watch(observer, node, _duration_s(arguments))
             except KeyboardInterrupt:
                 print('\nInterrupted.')
+            _end(stream, observer)
             observer.settle()
         published = json.loads(counted.read_text()) if counted.exists() else 0
         if not observer.labelled_frames:
@@ -127,10 +133,18 @@ def _process(command: list[str]) -> Iterator['subprocess.Popen[bytes]']:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=END_LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end(stream: 'subprocess.Popen[bytes]', observer: Any) -> None:
+    """End the camera while its last images' labels are received: waiting is no latency."""
+    stream.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + END_LIMIT_S
+    while stream.poll() is None and time.monotonic() < deadline:
+        observer.spin(0.05)
 
 
 def _wait_until_active(observer: Any, node: 'subprocess.Popen[bytes]') -> None:
@@ -157,9 +171,18 @@ def _watch(observer: Any, node: 'subprocess.Popen[bytes]', seconds: float | None
         if node.poll() is not None:
             raise SemanticFastSamError(f'the node ended with exit code {node.returncode}')
         if now >= next_status:
-            print(f'\r\x1b[K{observer.status_line()}', end='', flush=True)
-            next_status = now + STATUS_PERIOD_S
-    print()
+            next_status = now + _show(observer.status_line())
+    if sys.stdout.isatty():
+        print()
+
+
+def _show(status: str) -> float:
+    """Print the status, on a terminal over the last one; return the seconds to the next."""
+    if sys.stdout.isatty():
+        print(f'\r\x1b[K{status}', end='', flush=True)
+        return STATUS_PERIOD_S
+    print(status, flush=True)
+    return LOGGED_STATUS_PERIOD_S
 
 
 def _summary(report: dict[str, Any], output: Path) -> str:

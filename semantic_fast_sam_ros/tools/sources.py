@@ -1,5 +1,6 @@
 """Where images come from: folders, videos, webcams, rosbags, a photo under a virtual camera."""
 
+import importlib.util
 import itertools
 import math
 import sys
@@ -73,13 +74,11 @@ def read_image(path: Path) -> Rgb:
 
 
 def street_photo() -> Rgb:
-    """Return the street scene that ultralytics ships."""
-    from semantic_fast_sam_ros.core import weights
-
-    weights.silence_libraries()
-    from ultralytics.utils import ASSETS
-
-    return read_image(Path(ASSETS) / 'bus.jpg')
+    """Return the street scene that ultralytics ships, without importing it and torch."""
+    found = importlib.util.find_spec('ultralytics')
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError('ultralytics is not installed', name='ultralytics')
+    return read_image(Path(found.origin).parent / 'assets' / 'bus.jpg')
 
 
 def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[Frame]:

@@ -1,6 +1,8 @@
 """How long the demo runs, and when the viewer runs beside it."""
 
 import argparse
+import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,3 +37,21 @@ def test_the_viewer_is_a_process_of_its_own_only_if_asked_for(monkeypatch):
         assert started == []
     demo._viewer(True)
     assert started[0][-1] == 'view'
+
+
+def test_the_status_is_drawn_over_on_a_terminal_only(monkeypatch, capsys):
+    assert demo._show('10 Hz') == demo.LOGGED_STATUS_PERIOD_S
+    assert capsys.readouterr().out == '10 Hz\n'
+    monkeypatch.setattr('sys.stdout.isatty', lambda: True)
+    assert demo._show('10 Hz') == demo.STATUS_PERIOD_S
+    assert capsys.readouterr().out == '\r\x1b[K10 Hz'
+
+
+def test_labels_are_received_until_the_camera_has_ended():
+    signals, spins = [], []
+    stream = SimpleNamespace(
+        send_signal=signals.append, poll=lambda: 0 if len(spins) == 3 else None
+    )
+    demo._end(stream, SimpleNamespace(spin=spins.append))
+    assert signals == [signal.SIGINT]
+    assert len(spins) == 3

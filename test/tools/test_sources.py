@@ -1,6 +1,8 @@
 """Where the demo's and the stream's images come from, and what is said of one that is none."""
 
 import itertools
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -70,3 +72,12 @@ def test_a_damaged_image_is_told(tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'\x89PNG')
     with pytest.raises(FrameError, match=r'broken\.png is not a readable image'):
         next(sources.open_source(str(tmp_path)))
+
+
+def test_the_street_photo_is_found_without_torch():
+    code = (
+        'import sys; from semantic_fast_sam_ros.tools.sources import street_photo; '
+        'street_photo(); print({"torch", "ultralytics"} & set(sys.modules))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout == 'set()\n'
