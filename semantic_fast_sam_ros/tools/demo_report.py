@@ -66,8 +66,8 @@ def colours(config: Config, observer: DemoObserver) -> dict[str, str]:
     found = {}
     for class_id, name in observer.names.items():
         known = named.find(name) if named else None
-        red, green, blue = known.colour if known else vocabularies.colour_of(class_id)
-        found[name] = f'rgb({red},{green},{blue})'
+        colour = known.renumbered(class_id).colour if known else vocabularies.colour_of(class_id)
+        found[name] = 'rgb({},{},{})'.format(*colour)
     return found
 
 

@@ -42,7 +42,10 @@ def class_colours(names: Mapping[int, str], vocabulary: str, groups: str) -> dic
     colours = {}
     for class_id, name in names.items():
         found = known.find(name) if known else None
-        colours[class_id] = found.colour if found else vocabularies.colour_of(class_id)
+        # As the node does: ids are never reused, and a generated colour follows the id.
+        colours[class_id] = (
+            found.renumbered(class_id).colour if found else vocabularies.colour_of(class_id)
+        )
     return colours
 
 

@@ -116,6 +116,11 @@ def test_colours_are_those_of_the_vocabulary_that_the_node_has():
     assert grouped[1] == camvid.find('road').colour
 
 
+def test_a_name_that_came_while_the_node_ran_has_the_colour_of_its_id():
+    colours = pictures.class_colours({1: 'road', 6: 'bus'}, 'bus, road', '')
+    assert colours == {1: vocabularies.colour_of(1), 6: vocabularies.colour_of(6)}
+
+
 @pytest.mark.parametrize('vocabulary', ['', '/only/on/the/robot.yaml', 'a,,b'])
 def test_a_vocabulary_that_cannot_be_read_gives_colours_by_id(vocabulary):
     colours = pictures.class_colours({2: 'road'}, vocabulary, '')
