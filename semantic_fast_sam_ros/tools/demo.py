@@ -15,10 +15,9 @@ from typing import Any
 
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+from semantic_fast_sam_ros.core.resources import PACKAGE, use_shared_memory
 
 TOPIC = 'semantic_fast_sam_demo/image'
-DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
 END_LIMIT_S = 20.0
 DEFAULT_SECONDS = 30.0
@@ -104,8 +103,7 @@ def _viewer(wanted: bool) -> AbstractContextManager[object]:
 
 def _use_own_network() -> None:
     """Let the demo's processes hear each other and nobody else, with images over shared memory."""
-    profile = resource_folder('config') / 'fastdds_shared_memory.xml'
-    os.environ.setdefault(DDS_PROFILE, str(profile))
+    use_shared_memory()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
 

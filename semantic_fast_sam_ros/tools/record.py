@@ -18,7 +18,7 @@ from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.resources import resource_folder, use_shared_memory
 
 QUEUE_MESSAGES = 200
 CLOSE_S = 30.0
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Record until SIGINT, SIGTERM, or the time is over."""
     names = _checked(arguments)
     overrides = read_overrides(arguments.qos)
+    use_shared_memory()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # launch sends what the terminal sent, again
         signal.signal(number, lambda *_: stop.set())

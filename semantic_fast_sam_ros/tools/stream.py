@@ -13,6 +13,7 @@ from typing import Any
 
 from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
+from semantic_fast_sam_ros.core.resources import use_shared_memory
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace, ros_arguments: list[str] | None = None) -
     """Publish until the source ends or SIGINT or SIGTERM arrives."""
     rate_hz, factor = parse_rate(arguments.rate)
     interrupt_once()
+    use_shared_memory()
     try:
         return _publish(arguments, rate_hz, factor, ros_arguments or [])
     except KeyboardInterrupt:  # before anything was published

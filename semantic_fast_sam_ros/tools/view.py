@@ -2,16 +2,14 @@
 
 import argparse
 import asyncio
-import os
 import secrets
 import signal
 import socket
 import sys
 
 from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.resources import use_shared_memory
 
-DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 PORT = 8765
 
 
@@ -35,8 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     if not 0 <= arguments.port <= 65535:
         raise SemanticFastSamError(f'--port must lie in 0 ... 65535, not {arguments.port}')
-    profile = resource_folder('config') / 'fastdds_shared_memory.xml'
-    os.environ.setdefault(DDS_PROFILE, str(profile))
+    use_shared_memory()
     asyncio.run(_serve(arguments))
     return 0
 
