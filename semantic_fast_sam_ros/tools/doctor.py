@@ -36,6 +36,8 @@ ESSENTIAL = {
     'safetensors': ('safetensors', 'the dense branch'),
 }
 OPTIONAL = {
+    'openvino': ('openvino', 'speed on CPUs: without it torch runs the networks'),
+    'tornado': ('tornado', 'the viewer'),
     'timm': ('timm', 'dense models with a timm backbone, such as the one that ships'),
     'open_clip': ('open_clip_torch', 'open vocabularies'),
     'textblob': ('textblob', 'the labeller ssa_engine'),

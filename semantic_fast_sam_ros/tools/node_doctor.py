@@ -68,6 +68,9 @@ class NodeDoctor:
         yield Finding('ok', 'node', f'{self.name} runs')
         state = self._state()
         self._wait(lambda: self._watched_s() >= WATCH_S, DIAGNOSTICS_S)
+        if (count := self._names().count(self.name)) > 1:
+            text = f'{count} are seen under this name; unless one was just killed, stop one'
+            yield Finding('note', 'node', text)
         yield from self._judge_state(state)
         parameters = self._parameters()
         yield from self._judge_time(parameters)

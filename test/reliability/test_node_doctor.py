@@ -49,6 +49,16 @@ def test_node_that_does_not_run_is_told_with_the_ones_that_do(
     assert 'not running in domain' in wrong('/nobody')
 
 
+@pytest.mark.parametrize('count', [1, 2])
+def test_a_second_node_of_the_same_name_is_told(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    start(autostart=False)
+    monkeypatch.setattr(node_doctor.NodeDoctor, '_names', lambda _: [NAME] * count)
+    texts = [finding.text for finding in node_doctor.examine(NAME)]
+    assert any(text.startswith('2 are seen under') for text in texts) == (count == 2)
+
+
 def test_inactive_node_is_told_with_the_command(start: Starter) -> None:
     running = start(autostart=False)
     assert f'unconfigured: ros2 lifecycle set {NAME} configure' in wrong()
