@@ -60,6 +60,9 @@ def overview() -> str:
             '',
             'Live semantic labelling of camera images. Commands:',
             *lines,
+            '',
+            'The node itself: `ros2 launch semantic_fast_sam_ros semantic_fast_sam.launch.py`,',
+            'or without ros2 `semantic_fast_sam_node --ros-args -r image:=/camera/image_raw`.',
         ]
     )
 

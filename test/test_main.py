@@ -26,6 +26,7 @@ def test_help_lists_every_command_with_its_line(capsys):
         assert f'  {command} ' in text
         assert dispatcher.help_line(command) in text
     assert 'missing from this installation' not in text
+    assert 'semantic_fast_sam_node --ros-args' in text
 
 
 def test_help_imports_no_heavy_library():
