@@ -27,6 +27,7 @@ from transformers import (
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255
+SAVE_EVERY = 20  # steps, and at the end: what an interruption costs at most
 
 
 def jitter_colours(image: np.ndarray, rng: random.Random) -> np.ndarray:
@@ -206,14 +207,14 @@ def main() -> None:
         average.update_parameters(model)
         step += 1
         elapsed += time.monotonic() - started
-        if step % 20 == 0:
+        if step % SAVE_EVERY == 0:
             print(f'step {step} {elapsed / 60:.1f} min loss {loss.item():.3f}', flush=True)
         if step % args.validate_every == 0:
             print(
                 f'step {step} val mIoU {100 * evaluate(average.module, validation).mean():.2f}',
                 flush=True,
             )
-        if step % 50 == 0:
+        if step % SAVE_EVERY == 0 or elapsed >= 60 * args.minutes:
             torch.save(
                 {
                     'model': model.state_dict(),

@@ -63,22 +63,15 @@ def write_released(checkpoint: Path, output: Path) -> None:
     torch.save({'model': network, 'train_args': network.args}, output)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, required=True)
-    parser.add_argument('--start', type=Path, required=True)
-    parser.add_argument('--work', type=Path, required=True)
-    parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--hours', type=float, default=1.3)
-    parser.add_argument('--image-size', type=int, default=448)
-    parser.add_argument('--batch', type=int, default=4)
-    parser.add_argument('--rate', type=float, default=1e-3)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--resume', action='store_true')
-    args = parser.parse_args()
-    last = args.work / 'run' / 'weights' / 'last.pt'
+def is_finished(checkpoint: Path) -> bool:
+    """Say whether a training came to its end: ultralytics then drops the optimiser's state."""
+    content = torch.load(checkpoint, map_location='cpu', weights_only=False)  # our own file
+    return content.get('optimizer') is None
+
+
+def train(args: argparse.Namespace, start: Path, resume: bool) -> None:
     description = write_data_set(args.data, args.work / 'data')
-    model = YOLO(last if args.resume else args.start)
+    model = YOLO(start)
     # The trainer sets its own number of threads from the device; ours has to win.
     model.add_callback('on_train_start', lambda _: torch.set_num_threads(args.threads))
     model.train(
@@ -86,7 +79,7 @@ def main() -> None:
         project=str(args.work.resolve()),
         name='run',
         exist_ok=True,
-        resume=args.resume,
+        resume=resume,
         time=args.hours,
         imgsz=args.image_size,
         batch=args.batch,
@@ -115,6 +108,27 @@ def main() -> None:
         amp=False,
         single_cls=True,
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--data', type=Path, required=True)
+    parser.add_argument('--start', type=Path, required=True)
+    parser.add_argument('--work', type=Path, required=True)
+    parser.add_argument('--output', type=Path, required=True)
+    parser.add_argument('--hours', type=float, default=1.3)
+    parser.add_argument('--image-size', type=int, default=448)
+    parser.add_argument('--batch', type=int, default=4)
+    parser.add_argument('--rate', type=float, default=1e-3)
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--resume', action='store_true')
+    args = parser.parse_args()
+    last = args.work / 'run' / 'weights' / 'last.pt'
+    resume = args.resume and last.exists()  # it is written after each epoch
+    if resume and is_finished(last):
+        print(f'This training is finished: see {args.output}.')
+    else:
+        train(args, last if resume else args.start, resume)
     write_released(last, args.output)
 
 
