@@ -112,6 +112,10 @@ class Stream:
         from rosgraph_msgs.msg import Clock
         from sensor_msgs.msg import Image
 
+        # It imports torch: before somebody sees a camera here and waits for its images.
+        from semantic_fast_sam_ros.ros.conversions import array_to_image
+
+        self._to_message = array_to_image
         self.count = 0
         self.node = Node('image_stream')
         self._publisher = self.node.create_publisher(Image, arguments.topic, QoSProfile(depth=5))
@@ -134,13 +138,11 @@ class Stream:
         """Publish an image."""
         from std_msgs.msg import Header
 
-        from semantic_fast_sam_ros.ros.conversions import array_to_image
-
         if self._recorded and frame.stamp_ns is not None:
             header = Header(stamp=_time(frame.stamp_ns), frame_id=frame.frame_id)
         else:
             header = Header(stamp=self.node.get_clock().now().to_msg(), frame_id=self._frame_id)
-        self._publisher.publish(array_to_image(frame.image, 'rgb8', header))
+        self._publisher.publish(self._to_message(frame.image, 'rgb8', header))
         self.count += 1
 
     def close(self) -> None:
