@@ -157,9 +157,7 @@ class FrameProcessor:
         decode_ms = 1000 * (time.perf_counter() - started)
         earlier = camera.labels_to_carry(self.budget.label_every)
         before = camera.labels_before() if config.temporal.active else None
-        return Opened(
-            camera, header, config, image, size, earlier, before, age_ms, decode_ms
-        )
+        return Opened(camera, header, config, image, size, earlier, before, age_ms, decode_ms)
 
     def _adapt(self, config: Config) -> None:
         assert self.pipeline is not None
