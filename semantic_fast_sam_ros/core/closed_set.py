@@ -44,10 +44,12 @@ class ClosedSetLabeller:
                 f'the vocabulary ({", ".join(vocabulary.names[:10])}, ...) has none of the '
                 f"model's classes ({', '.join(segmenter.class_names[:10])}, ...)"
             )
-        # Row 0 collects the classes that the vocabulary leaves out, row i its i-th class.
-        rows = {c.id: i for i, c in enumerate(vocabulary.classes, start=1)}
+        # The published classes, behind one, if need be, that collects what they leave out.
+        self._rest = [0] if None in targets else []
+        rows = {c.id: i for i, c in enumerate(vocabulary.classes, start=len(self._rest))}
         self._rows = torch.tensor([rows[t.id] if t else 0 for t in targets])
-        self._minimum = torch.tensor([0.0, *(c.minimum_confidence for c in vocabulary.classes)])
+        least = [c.minimum_confidence for c in vocabulary.classes]
+        self._minimum = torch.tensor([*map(float, self._rest), *least])
         self.renumber(vocabulary)
         self.unmatched = tuple(
             n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
@@ -56,7 +58,8 @@ class ClosedSetLabeller:
     def renumber(self, vocabulary: Vocabulary) -> None:
         """Publish the same classes, in the same order, under other ids."""
         self.vocabulary = vocabulary
-        self._ids = torch.tensor([0, *(0 if c.negative else c.id for c in vocabulary.classes)])
+        named = [0 if c.negative else c.id for c in vocabulary.classes]
+        self._ids = torch.tensor([*self._rest, *named])
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB, and all its pixels."""
@@ -76,14 +79,15 @@ class ClosedSetLabeller:
             purest = purity.gather(1, classes[:, :1])[:, 0]
             paints = purity.any(1) & (purest >= settings.minimum_purity)
         ids, minimum = (t.to(probabilities.device) for t in (self._ids, self._minimum))
-        classes[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
+        class_ids = ids[classes]
+        class_ids[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
         pixels = None
         if settings.keep_dense or settings.mode == 'fusion':
             pixels = _pixels(probabilities, ids, minimum, size)
         if pixels and not settings.keep_dense:
             covered = topmost(masks) > 0
             pixels = PixelLabels(pixels.class_ids * covered, pixels.confidence * covered)
-        return MaskLabels(ids[classes], scores, paints, pixels)
+        return MaskLabels(class_ids, scores, paints, pixels)
 
     def _votes(
         self, masks: Shapes, probabilities: Tensor, size: tuple[int, int]
@@ -125,7 +129,7 @@ class ClosedSetLabeller:
         return voting.fuse(masks, probabilities, evidence, trust)
 
     def _published(self, dense: DenseMap, size: tuple[int, int]) -> Tensor:
-        """Return published classes' probabilities, (1 + classes, h, w), row 0 = unlabelled."""
+        """Return the probabilities of the published classes, (C, h, w), see `_rest`."""
         probabilities = dense.probabilities(size)
         merged = probabilities.new_zeros((len(self._ids), *probabilities.shape[1:]))
         return merged.index_add_(0, self._rows.to(probabilities.device), probabilities)

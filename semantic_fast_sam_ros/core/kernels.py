@@ -34,7 +34,7 @@ Ints = NDArray[np.int32]
 # the first point behind each sample (s + 1,), the last of which is P.
 Line = tuple[Ints, Ints, Floats, Ints]
 
-BAND = 120  # rows that one thread takes at a time: some ten times as long as it takes to wake it
+BAND = 48  # rows that one thread takes at a time: some ten times as long as it takes to wake it
 LOWEST = np.float32(-87.0)  # below it exp() is no normal float32
 LOG2_E = np.float32(1.4426950408889634)
 # 2^f for f in [0, 1) by powers of f, within 2e-7 of it.
