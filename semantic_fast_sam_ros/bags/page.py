@@ -10,6 +10,7 @@ from typing import Any
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary
 
 WIDTH, HEIGHT = 960, 220
+DAY_NS = 24 * 3600 * 10**9
 UNLABELLED = (40, 40, 40)
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem;
@@ -43,7 +44,9 @@ def page(
         f'{HEAD}<title>{html.escape(title)}</title><style>{STYLE}</style>',
         f'<h1>{html.escape(title)}</h1>',
         _state(content),
-        '<h2>Classes over time</h2>',
+        '<h2>Classes over time</h2>'
+        if len(content['timeline']['shares']) > 1
+        else '<h2>Classes</h2>',
         _timeline(content['timeline'], vocabulary),
         _keys(content['class_shares'], vocabulary),
         '<h2>Samples</h2>',
@@ -94,7 +97,8 @@ def _timeline(timeline: dict[str, Any], vocabulary: Vocabulary) -> str:
                     f'height="{HEIGHT * share:.1f}" fill="{_colour(class_id, vocabulary)}"/>'
                 )
                 top += share
-    axis = f'{span:.1f} s, one bar {bin_s:g} s'
+    # Photos have no time: they share one bar.
+    axis = f'{span:.1f} s, one bar {bin_s:g} s' if len(rows) > 1 else ''
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="share of each class over time">{"".join(bars)}</svg><p>{axis}</p>'
@@ -114,12 +118,18 @@ def _keys(shares: dict[str, float], vocabulary: Vocabulary) -> str:
 
 
 def _sample(time_ns: int, topic: str, jpeg: bytes) -> str:
-    when = datetime.fromtimestamp(time_ns / 1e9, timezone.utc).isoformat(timespec='milliseconds')
     data = base64.b64encode(jpeg).decode()
     return (
         f'<figure><img alt="overlay" src="data:image/jpeg;base64,{data}">'
-        f'<figcaption>{when} {html.escape(topic)}</figcaption></figure>'
+        f'<figcaption>{_when(time_ns)} {html.escape(topic)}</figcaption></figure>'
     )
+
+
+def _when(time_ns: int) -> str:
+    """Return the moment of a recording, the place in a video, or nothing for a photo."""
+    if time_ns < DAY_NS:
+        return f'{time_ns / 1e9:.1f} s' if time_ns else ''
+    return datetime.fromtimestamp(time_ns / 1e9, timezone.utc).isoformat(timespec='milliseconds')
 
 
 def _figures(content: dict[str, Any]) -> str:

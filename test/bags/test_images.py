@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from semantic_fast_sam_ros.bags import page
 from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
 from semantic_fast_sam_ros.core.errors import ConfigError
 
 from .fakes import Brightness, settings
-from .recordings import picture
+from .recordings import START_NS, picture
 
 RUN = {'input': 'pictures', 'models': {}, 'settings': {}}
 
@@ -103,3 +104,18 @@ def test_nothing_to_label_is_a_configuration_error(tmp_path):
         _label(tmp_path, tmp_path / 'out')
     with pytest.raises(ConfigError, match='unknown output'):
         _label(tmp_path, tmp_path / 'out', ('label',))
+
+
+def test_the_page_claims_no_time_of_photos(pictures, tmp_path):
+    _label(pictures, tmp_path / 'out')
+    html = (tmp_path / 'out' / 'summary.html').read_text()
+    assert '<h2>Classes</h2>' in html
+    assert '1970' not in html and 'one bar' not in html
+
+
+@pytest.mark.parametrize(
+    ('time_ns', 'text'),
+    [(0, ''), (1_500_000_000, '1.5 s'), (START_NS, '2023-11-14T22:13:20.000+00:00')],
+)
+def test_a_sample_has_the_time_that_its_source_has(time_ns, text):
+    assert page._when(time_ns) == text
