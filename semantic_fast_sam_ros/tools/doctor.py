@@ -34,6 +34,7 @@ ESSENTIAL = {
     'ultralytics': ('ultralytics', 'masks'),
     'transformers': ('transformers', 'the dense branch'),
     'safetensors': ('safetensors', 'the dense branch'),
+    'numba': ('numba', 'the pixels of masks and votes'),
 }
 OPTIONAL = {
     'openvino': ('openvino', 'speed on CPUs: without it torch runs the networks'),
