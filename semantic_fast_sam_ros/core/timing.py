@@ -18,6 +18,7 @@ class StageTimer:
         """Prepare to time work on a device."""
         self._cuda = device.type == 'cuda'
         self._open: list[str] = []
+        self._ended: list[str] = []
         self._marks: list[tuple[str, Any]] = []  # what began, and when
 
     @contextmanager
@@ -37,14 +38,14 @@ class StageTimer:
         try:
             yield
         finally:
-            self._open.pop()
+            self._ended.append(self._open.pop())
             self._mark()
 
     def stage_ms(self) -> dict[str, float]:
-        """Return milliseconds by stage, in the order in which they began."""
+        """Return milliseconds by stage, in the order in which they first ended."""
         if self._cuda and self._marks:
             self._marks[-1][1].synchronize()
-        found = dict.fromkeys((name for name, _ in self._marks if name), 0.0)
+        found = dict.fromkeys(self._ended, 0.0)
         for (name, began), (_, ended) in zip(self._marks, self._marks[1:], strict=False):
             if name:
                 found[name] += began.elapsed_time(ended) if self._cuda else 1000 * (ended - began)
