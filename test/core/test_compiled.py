@@ -180,5 +180,5 @@ def test_the_networks_that_ship_are_captured(
     segment = SemanticFastSam.from_profile('embedded', backend='compile', **exact)
     image = street[:300, :200]
     assert (segment(image).label_map == expected(image).label_map).mean() >= 0.995
-    networks = (segment._generator._network, segment._labeller._segmenter._network)
+    networks = (segment._generator._network, segment._labeller.segmenter._network)
     assert all(network._compiled is not None for network in networks)
