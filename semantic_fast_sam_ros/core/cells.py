@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.kernels import Floats, Ints, Line
+from semantic_fast_sam_ros.core.loops import Floats, Ints, Line
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import kernels, voting
+from semantic_fast_sam_ros.core import loops, pixel_loops, voting
 from semantic_fast_sam_ros.core.dense import DenseMap, DenseSegmenter
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.masks import topmost
@@ -169,9 +169,9 @@ def _pixels(
     Logarithms are interpolated, as transformers' own post-processing interpolates logits.
     """
     probability, best = voting.most_likely(_logits(probabilities), size)
-    if kernels.suits(best.device):
+    if loops.suits(best.device):
         arrays = [t.numpy() for t in (best, probability, ids.int(), minimum)]
-        kernels.in_bands(partial(kernels.name_rows, *arrays), size[0])
+        loops.in_bands(partial(pixel_loops.name_rows, *arrays), size[0])
         return PixelLabels(best, probability)
     index = best.long()
     found = ids.int()[index] * (probability >= minimum[index])

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core import loops, pixel_loops
 from semantic_fast_sam_ros.core.prototypes import Shapes, topmost_of
 from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals, PixelLabels
 
@@ -73,11 +73,11 @@ def _painted(
     numbers: Tensor, ids: Tensor, scores: Tensor, pixels: PixelLabels
 ) -> tuple[Tensor, Tensor]:
     """Return ids and scores (N + 1,) by number (H, W) where it is not 0, elsewhere the pixels'."""
-    if kernels.suits(numbers.device):
+    if loops.suits(numbers.device):
         classes = pixels.class_ids.to(torch.int32, copy=True)
         confidence = pixels.confidence.clone()
         arrays = [t.numpy() for t in (numbers, ids, scores, classes, confidence)]
-        kernels.in_bands(partial(kernels.paint_rows, *arrays), len(numbers))
+        loops.in_bands(partial(pixel_loops.paint_rows, *arrays), len(numbers))
         return classes, confidence
     index = numbers.long()
     classes = torch.where(index > 0, ids[index], pixels.class_ids.int())
@@ -94,11 +94,11 @@ def to_host(
         confidence: (H, W) float32 in [0, 1].
         label_type: of the labels.
     """
-    if kernels.suits(class_ids.device):
+    if loops.suits(class_ids.device):
         shape = tuple(class_ids.shape)
         labels, levels = np.empty(shape, label_type), np.empty(shape, np.uint8)
         arrays = (class_ids.contiguous().numpy(), confidence.contiguous().numpy(), labels, levels)
-        kernels.in_bands(partial(kernels.to_bytes, *arrays), shape[0])
+        loops.in_bands(partial(pixel_loops.to_bytes, *arrays), shape[0])
         return labels, levels
     # torch has little arithmetic for unsigned numbers of two bytes, NumPy has it.
     small = class_ids.to(torch.uint8 if label_type == np.uint8 else torch.int32).cpu().numpy()

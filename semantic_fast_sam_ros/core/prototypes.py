@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core import loops, mask_loops
 from semantic_fast_sam_ros.core.cells import Axis, Cells, line
 
 CORNERS = 4  # samples round a cell
@@ -118,9 +118,9 @@ class PrototypeMasks:
 
     def _summed(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Return what samples above zero sum to, weighed by row (N, h) and column (N, w)."""
-        if kernels.suits(self.boxes.device):
+        if loops.suits(self.boxes.device):
             arrays = (t.contiguous().numpy() for t in (self.values, rows, columns))
-            return torch.from_numpy(kernels.weighted_areas(*arrays))
+            return torch.from_numpy(mask_loops.weighted_areas(*arrays))
         across = (self.values > 0).to(columns.dtype) @ columns[:, :, None]
         return (across[:, :, 0] * rows).sum(1)
 
@@ -133,10 +133,10 @@ class PrototypeMasks:
         """
         if not self.fine:
             return topmost_of(self.at(self.size))
-        if kernels.suits(self.boxes.device):
+        if loops.suits(self.boxes.device):
             top = torch.zeros(self.size, dtype=torch.int16)
             arguments = (*self._points(self.size), top.numpy())
-            kernels.in_bands(partial(kernels.topmost, *arguments), self.size[0])
+            loops.in_bands(partial(mask_loops.topmost, *arguments), self.size[0])
             return top
         if len(self) == 0:
             return topmost_of(self.at(self.size))
@@ -159,27 +159,27 @@ class PrototypeMasks:
             (N, C) float32.
         """
         values = labels.to(torch.int32).contiguous().numpy()
-        work = partial(kernels.count, *self._points(values.shape), values, classes)
-        return torch.from_numpy(sum(kernels.in_bands(work, len(values)))).float()
+        work = partial(mask_loops.count, *self._points(values.shape), values, classes)
+        return torch.from_numpy(sum(loops.in_bands(work, len(values)))).float()
 
     def add_up(self, maps: Tensor) -> Tensor:
         """Return what maps (C, h, w) float32 sum to inside each mask, (N, C); if `looped`."""
         values = maps.contiguous().numpy()
-        work = partial(kernels.add_up, *self._points(values.shape[1:]), values)
-        return torch.from_numpy(sum(kernels.in_bands(work, values.shape[1])))
+        work = partial(mask_loops.add_up, *self._points(values.shape[1:]), values)
+        return torch.from_numpy(sum(loops.in_bands(work, values.shape[1])))
 
     def spread(self, weights: Tensor, maps: Tensor) -> None:
         """Add each mask's weights (N, C) to contiguous maps (C, h, w) inside it; if `looped`."""
         points = self._points(maps.shape[1:])
         arrays = (*points, weights.contiguous().numpy(), maps.numpy())
-        kernels.in_bands(partial(kernels.spread, *arrays), maps.shape[1])
+        loops.in_bands(partial(mask_loops.spread, *arrays), maps.shape[1])
 
     def _sample(self, size: Size) -> Tensor:
         """Sum the prototypes at the points of a grid; interpolating and summing commute."""
-        if kernels.suits(self.boxes.device):
+        if loops.suits(self.boxes.device):
             masks = torch.zeros((len(self), *size), dtype=torch.bool)
             arguments = (*self._points(size), masks.numpy())
-            kernels.in_bands(partial(kernels.cut, *arguments), size[0])
+            loops.in_bands(partial(mask_loops.cut, *arguments), size[0])
             return masks
         device = self.prototypes.device
         y, x = (a.points(n, device) for a, n in zip((self.rows, self.columns), size, strict=True))
@@ -195,10 +195,8 @@ class PrototypeMasks:
         masks &= _between(x, x1, x2)[:, None, :]
         return masks
 
-    def _points(
-        self, size: Size
-    ) -> tuple[kernels.Floats, kernels.Ints, kernels.Line, kernels.Line]:
-        """Return what `kernels` needs of the masks to look at a grid of points."""
+    def _points(self, size: Size) -> tuple[loops.Floats, loops.Ints, loops.Line, loops.Line]:
+        """Return what `mask_loops` needs of the masks to look at a grid of points."""
         height, width = self.prototypes.shape[1:]
         y, down = line(self.rows, size[0], height)
         x, across = line(self.columns, size[1], width)
@@ -270,7 +268,7 @@ def at(masks: Shapes, size: Size) -> Tensor:
 
 def looped(masks: Shapes, size: Size) -> TypeGuard[PrototypeMasks]:
     """Say whether a loop over a grid's points takes the masks without cutting them out."""
-    if not isinstance(masks, PrototypeMasks) or not kernels.suits(masks.boxes.device):
+    if not isinstance(masks, PrototypeMasks) or not loops.suits(masks.boxes.device):
         return False
     return masks.fine or size[0] <= masks.own_size[0]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core import loops, pixel_loops
 from semantic_fast_sam_ros.core.node_settings import OutputSettings
 from semantic_fast_sam_ros.core.types import SegmentationResult
 
@@ -31,7 +31,7 @@ def overlay(image: Image, result: SegmentationResult, settings: OutputSettings) 
     colours = result.vocabulary.palette().astype(np.float32)
     border = BORDER_OPACITY if settings.overlay_contours else 0.0
     arguments = (np.ascontiguousarray(image), result.label_map, colours, settings.overlay_opacity)
-    kernels.in_bands(partial(kernels.blend_rows, *arguments, border, drawn), len(image))
+    loops.in_bands(partial(pixel_loops.blend_rows, *arguments, border, drawn), len(image))
     if settings.overlay_names:
         _draw_names(drawn, result)
     return drawn

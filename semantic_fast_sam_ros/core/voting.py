@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import kernels
+from semantic_fast_sam_ros.core import loops, pixel_loops
 from semantic_fast_sam_ros.core.cells import Axis, line
 from semantic_fast_sam_ros.core.prototypes import Shapes, at, looped
 
@@ -128,10 +128,10 @@ def most_likely(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     (height, width), samples, device = size, logits.shape[1:], logits.device
     probability = logits.new_empty(size)
     best = torch.empty(size, dtype=torch.int32, device=device)
-    if kernels.suits(device):
+    if loops.suits(device):
         lines = (line(Axis(n, m / n, 0.0), n, m)[1] for n, m in zip(size, samples, strict=True))
         arrays = (logits.contiguous().numpy(), *lines, probability.numpy(), best.numpy())
-        kernels.in_bands(partial(kernels.label_rows, *arrays), height)
+        loops.in_bands(partial(pixel_loops.label_rows, *arrays), height)
         return probability, best
     # Columns by a matrix product, rows by block: each takes the two nearest samples.
     wide = logits @ _interpolation(samples[1], width, device) if width != samples[1] else logits

@@ -6,7 +6,7 @@ import torch.nn.functional as functional
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic_fast_sam_ros.core import kernels, voting
+from semantic_fast_sam_ros.core import loops, voting
 from semantic_fast_sam_ros.core import masks as painting
 from semantic_fast_sam_ros.core.cells import Axis
 from semantic_fast_sam_ros.core.crops import cut_masks
@@ -100,7 +100,7 @@ def test_a_tie_goes_to_the_smaller_class_and_blocks_change_nothing(
     logits[:, 3, 1] = -100.0  # none is likely, all are alike
     probability, best = voting.most_likely(logits, (8, 5))
     assert best[:3].eq(0).all() and best[5].eq(1).all()
-    monkeypatch.setattr(kernels, 'BAND', 1)
+    monkeypatch.setattr(loops, 'BAND', 1)
     for whole, parts in zip((probability, best), voting.most_likely(logits, (8, 5)), strict=True):
         assert torch.equal(whole, parts)
 

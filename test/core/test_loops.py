@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_prototypes import drawn
 
-from semantic_fast_sam_ros.core import closed_set, kernels, masks, voting
+from semantic_fast_sam_ros.core import closed_set, loops, masks, voting
 from semantic_fast_sam_ros.core.types import MaskLabels, PixelLabels
 
 seeds = st.integers(0, 10_000)
@@ -26,7 +26,7 @@ def both(work: Callable[[], Any]) -> tuple[Any, Any]:
     """Return what the loops and what torch makes of the same work."""
     looped = work()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, 'suits', lambda device: False)
+        patch.setattr(loops, 'suits', lambda device: False)
         return looped, work()
 
 
@@ -131,14 +131,14 @@ def test_bands_are_the_same_for_any_number_of_threads(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
-    monkeypatch.setattr(kernels, 'BAND', 100)
+    monkeypatch.setattr(loops, 'BAND', 100)
     for length, bands in (
         (0, [(0, 0)]),
         (100, [(0, 100)]),
         (101, [(0, 100), (100, 101)]),
         (350, [(0, 100), (100, 200), (200, 300), (300, 350)]),
     ):
-        assert kernels.in_bands(lambda start, stop: (start, stop), length) == bands
+        assert loops.in_bands(lambda start, stop: (start, stop), length) == bands
 
 
 LABEL = """

@@ -1,0 +1,108 @@
+"""How loops over pixels become fast on a CPU: compiled by numba, run by several threads.
+
+What torch does in many passes over memory that each fills and empties the caches, a loop does in
+one. The loops are in `mask_loops` and `pixel_loops`; where they are called, torch has the same
+arithmetic for other devices, and tests compare the two.
+"""
+
+import contextlib
+import functools
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core.weights import cache_folder
+
+# numba would write beside this file, or into a cache folder of its own.
+_settings: Any = numba.config
+_settings.CACHE_DIR = _settings.CACHE_DIR or str(cache_folder() / 'numba')
+
+Result = TypeVar('Result')
+Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Shorts = NDArray[np.int16]
+Ints = NDArray[np.int32]
+# P points over s samples: the samples before and behind each (P,), the latter's share (P,), and
+# the first point behind each sample (s + 1,), the last of which is P.
+Line = tuple[Ints, Ints, Floats, Ints]
+
+BAND = 48  # rows that one thread takes at a time: some ten times as long as it takes to wake it
+
+
+def suits(device: torch.device) -> bool:
+    """Say whether tensors on a device are for these loops; else torch does the work."""
+    return device.type == 'cpu'
+
+
+def compiled(
+    function: Callable[..., Result], reordered_sums: bool = False
+) -> Callable[..., Result]:
+    """Compile on the first call, to run without Python's lock; the result is kept in the cache."""
+    fast = {'contract', 'nsz'} | ({'reassoc'} if reordered_sums else set())
+    made: Any = numba.njit(nogil=True, error_model='numpy', fastmath=fast)(function)
+    # Where no folder can be written to, it is compiled anew at each start.
+    with contextlib.suppress(RuntimeError):
+        made.enable_caching()
+        made._cache = _Forgiving(made._cache)
+    finished: Callable[..., Result] = made
+    return finished
+
+
+class _Forgiving:
+    """A cache that costs time, and no more, where the disk is full or a file was cut off."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, *arguments: Any) -> Any:
+        with contextlib.suppress(Exception):  # whatever unpickling raises
+            return self._cache.load_overload(*arguments)
+        return None
+
+    def save_overload(self, *arguments: Any) -> None:
+        with contextlib.suppress(Exception):
+            self._cache.save_overload(*arguments)
+
+
+def summing(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Compile likewise, and let sums be taken in any order: several terms at once."""
+    return compiled(function, reordered_sums=True)
+
+
+def in_bands(work: Callable[[int, int], Result], length: int) -> list[Result]:
+    """Call work(start, stop) for bands of a range, by as many threads as torch may use.
+
+    The bands are the same whatever the number of threads, and so are sums over them.
+
+    Returns:
+        the results in the bands' order, one at least.
+    """
+    edges = [*range(0, max(1, length), BAND), length]
+    bands = list(itertools.pairwise(edges))
+    parts = max(1, min(torch.get_num_threads(), len(bands)))
+    cuts = [len(bands) * part // parts for part in range(parts + 1)]
+
+    def in_turn(first: int, last: int) -> list[Result]:
+        return [work(start, stop) for start, stop in bands[first:last]]
+
+    others = [_threads().submit(in_turn, *part) for part in itertools.pairwise(cuts[1:])]
+    return in_turn(*cuts[:2]) + [result for part in others for result in part.result()]
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), 'loops')
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not outlive a fork
