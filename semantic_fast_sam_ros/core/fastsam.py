@@ -113,7 +113,8 @@ class FastSamGenerator:
         masks = PrototypeMasks(
             prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
         )
-        return MaskProposals(masks, boxes, found[:, 4]).take(masks.filled())
+        proposals, filled = MaskProposals(masks, boxes, found[:, 4]), masks.filled()
+        return proposals if bool(filled.all()) else proposals.take(filled)
 
 
 class _Outputs(nn.Module):

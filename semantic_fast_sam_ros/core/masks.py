@@ -60,7 +60,7 @@ def rasterise(masks: Shapes, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
     kept = labels.paints.nonzero()[:, 0]
     pixels = labels.pixels or PixelLabels(torch.zeros_like(instances), instances * 0.0)
     if len(kept) == 0:
-        return pixels.class_ids, pixels.confidence * (pixels.class_ids > 0), instances
+        return pixels.class_ids, pixels.confidence, instances
     numbers = instances if len(kept) == len(masks) else topmost(_taken(masks, kept))
     zero = labels.class_ids.new_zeros(1)
     ids = torch.cat([zero, labels.class_ids[kept, 0]]).int()

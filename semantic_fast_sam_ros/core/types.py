@@ -63,7 +63,7 @@ class PixelLabels:
     """A label and a confidence for every pixel, from a dense branch."""
 
     class_ids: Tensor  # (H, W) int32 or int64 published ids, 0 = unlabelled
-    confidence: Tensor  # (H, W) float32 in [0, 1]
+    confidence: Tensor  # (H, W) float32 in [0, 1], 0 where unlabelled
 
 
 @dataclass(frozen=True)

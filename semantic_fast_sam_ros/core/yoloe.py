@@ -99,6 +99,7 @@ class YoloeLabeller:
         ids = torch.cat([owners.new_zeros(1), self._names.ids[owners]])
         least = torch.cat([scores.new_zeros(1), self._names.minimum[owners]])
         classes = torch.where(best >= least[index], ids[index], UNLABELLED)
+        best = best * (classes > 0)
         rows, columns = (
             spread(n, m).to(masks.device) for n, m in zip(size, best.shape, strict=True)
         )
