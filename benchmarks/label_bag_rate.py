@@ -41,10 +41,8 @@ def main() -> int:
     config = config_from(arguments)
     pipeline = SemanticFastSam(config)
     pipeline.warm_up()
-    threads = torch.get_num_threads()
     offline = SemanticFastSam.for_throughput(config)
     offline.warm_up()
-    offline_threads = torch.get_num_threads()
     reader = BagReader(arguments.recording)
     camera = choose_topics(reader.topics, [])[0]
     images, end_ns = [], 0
@@ -58,9 +56,7 @@ def main() -> int:
     pipeline(images[0])
     rounds = []
     for _ in range(arguments.rounds):
-        torch.set_num_threads(threads)
         bare = _bare(pipeline, images)
-        torch.set_num_threads(offline_threads)
         whole, frames = _whole(arguments.recording, offline, config, job)
         assert frames == len(images)
         rounds.append({'bare_hz': len(images) / bare, 'label_bag_hz': frames / whole})
@@ -70,7 +66,7 @@ def main() -> int:
         'frames': len(images),
         'image': list(images[0].shape),
         'device': str(pipeline.device),
-        'torch_threads': threads,
+        'torch_threads': torch.get_num_threads(),
         'images_at_once': offline.concurrent_images,
         'machine': machine.machine(),
         'commit': machine.commit(),

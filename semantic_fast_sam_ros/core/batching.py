@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,40 @@ def takes_batches(network: object) -> bool:
     It says so itself, by an attribute of this name.
     """
     return bool(getattr(network, 'takes_batches', False))
+
+
+def images_at_once(network: object) -> int:
+    """Return how many threads may call a network, or what runs one, at the same time.
+
+    It says so itself, by an attribute of this name; else one.
+    """
+    return int(getattr(network, 'images_at_once', 1))
+
+
+def outside_torch(network: object) -> bool:
+    """Say whether a network, or what runs one, runs outside of torch; itself, likewise."""
+    return bool(getattr(network, 'outside_torch', False))
+
+
+class RunsNetwork:
+    """What runs a network, and says of itself what the network does."""
+
+    _network: Any = None
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the network takes several images at once."""
+        return takes_batches(self._network)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many threads the network serves at the same time."""
+        return images_at_once(self._network)
+
+    @property
+    def outside_torch(self) -> bool:
+        """Whether the network runs outside of torch."""
+        return outside_torch(self._network)
 
 
 def run_together(network: Network, images: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
@@ -36,14 +71,6 @@ def run_together(network: Network, images: Sequence[Tensor]) -> list[tuple[Tenso
         for row, i in enumerate(alike):
             found[i] = tuple(output[row : row + 1] for output in outputs)
     return [found[i] for i in range(len(images))]
-
-
-def images_at_once(network: object) -> int:
-    """Return how many threads may call a network, or what runs one, at the same time.
-
-    It says so itself, by an attribute of this name; else one.
-    """
-    return int(getattr(network, 'images_at_once', 1))
 
 
 def turns(network: object) -> threading.Semaphore:

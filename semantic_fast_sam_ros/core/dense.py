@@ -10,13 +10,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.batching import (
-    Network,
-    images_at_once,
-    run_together,
-    takes_batches,
-    turns,
-)
+from semantic_fast_sam_ros.core.batching import Network, RunsNetwork, run_together, turns
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.fastsam import load_ultralytics
@@ -84,7 +78,7 @@ class BatchSegmenter(DenseSegmenter, Protocol):
         ...
 
 
-class TransformersSegmenter:
+class TransformersSegmenter(RunsNetwork):
     """Any Hugging Face semantic or universal segmentation checkpoint."""
 
     def __init__(
@@ -113,16 +107,6 @@ class TransformersSegmenter:
                 f'not on {runtime.backend} in {runtime.precision}'
             )
         self._turn = turns(self._network)
-
-    @property
-    def takes_batches(self) -> bool:
-        """Whether the network takes several images at once; those of queries take one."""
-        return takes_batches(self._network)
-
-    @property
-    def images_at_once(self) -> int:
-        """How many threads the network serves at the same time."""
-        return images_at_once(self._network)
 
     def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
         """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
@@ -206,7 +190,7 @@ class TransformersSegmenter:
         return {'task_inputs': tokens['input_ids'].to(self._runtime.device)}
 
 
-class UltralyticsSegmenter:
+class UltralyticsSegmenter(RunsNetwork):
     """A checkpoint of ultralytics' semantic task, such as yolo26n-sem.pt."""
 
     def __init__(
@@ -224,16 +208,6 @@ class UltralyticsSegmenter:
         self.class_names = tuple(network.names[i] for i in sorted(network.names))
         self._network = load_network(_Logits(network), checkpoint, runtime)
         self._turn = turns(self._network)
-
-    @property
-    def takes_batches(self) -> bool:
-        """Whether the network takes several images at once."""
-        return takes_batches(self._network)
-
-    @property
-    def images_at_once(self) -> int:
-        """How many threads the network serves at the same time."""
-        return images_at_once(self._network)
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""

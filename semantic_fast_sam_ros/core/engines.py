@@ -125,6 +125,8 @@ def recording() -> Iterator[list[Recorder]]:
 class OpenVinoNetwork:
     """A network compiled by OpenVINO for the CPU."""
 
+    outside_torch = True
+
     def __init__(self, module: nn.Module, source: Path, runtime: Runtime) -> None:
         """Convert, or take the conversion of an earlier run, or the 8-bit form."""
         openvino = _openvino()
@@ -160,6 +162,8 @@ class OpenVinoNetwork:
 
 class OnnxNetwork:
     """A network run by ONNX Runtime."""
+
+    outside_torch = True
 
     def __init__(
         self, module: nn.Module, source: Path, runtime: Runtime, tensorrt: bool = False

@@ -9,12 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.batching import (
-    images_at_once,
-    run_together,
-    takes_batches,
-    turns,
-)
+from semantic_fast_sam_ros.core.batching import RunsNetwork, run_together, turns
 from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.letterbox import Letterbox, letterbox
@@ -37,7 +32,7 @@ class Detections:
     place: Letterbox  # of the image in the batch
 
 
-class FastSamGenerator:
+class FastSamGenerator(RunsNetwork):
     """Propose class-agnostic masks with a FastSAM checkpoint loaded through ultralytics."""
 
     def __init__(
@@ -57,16 +52,6 @@ class FastSamGenerator:
         network.to(memory_format=torch.channels_last)
         self._network = load_network(_Outputs(network), checkpoint, runtime)
         self._turn = turns(self._network)
-
-    @property
-    def takes_batches(self) -> bool:
-        """Whether the network takes several images at once."""
-        return takes_batches(self._network)
-
-    @property
-    def images_at_once(self) -> int:
-        """How many threads the network serves at the same time."""
-        return images_at_once(self._network)
 
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""

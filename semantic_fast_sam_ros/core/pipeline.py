@@ -1,7 +1,7 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +14,14 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import reuse, weights
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.batching import images_at_once as served_at_once
+from semantic_fast_sam_ros.core.batching import images_at_once, outside_torch
 from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import BatchSegmenter, load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.loops import in_place_of_torch
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise, to_host
 from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
@@ -76,6 +77,7 @@ class SemanticFastSam:
         self.device = self.runtime.device
         if config.threads:
             torch.set_num_threads(config.threads)
+        self._threads = torch.get_num_threads() if images_at_once == 1 else 1  # of an image
         self._history = history or VocabularyHistory()
         self._labeller = _load_labeller(config, self.runtime)
         if isinstance(self._labeller, NameFinder):
@@ -107,10 +109,7 @@ class SemanticFastSam:
         if choose_runtime(config).device.type != 'cpu' or threads == 1:
             return cls(config)
         several = cls(config, images_at_once=threads)
-        if several.concurrent_images <= threads:
-            return cls(config)
-        torch.set_num_threads(1)
-        return several
+        return several if several.concurrent_images > threads else cls(config)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -136,10 +135,14 @@ class SemanticFastSam:
         """
         if isinstance(self._labeller, NameFinder | YoloeLabeller):
             return 1
-        networks: list[object] = [self._generator]
+        return min(map(images_at_once, self._networks)) + 1
+
+    @property
+    def _networks(self) -> list[object]:
+        """What runs the networks, as far as it says how it does."""
         if isinstance(self._labeller, ClosedSetLabeller):
-            networks.append(self._labeller.segmenter)
-        return min(map(served_at_once, networks)) + 1
+            return [self._generator, self._labeller.segmenter]
+        return [self._generator]
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -273,8 +276,17 @@ class SemanticFastSam:
         dense = labeller.segmenter if isinstance(labeller, ClosedSetLabeller) else None
         return dense if isinstance(dense, BatchSegmenter) else None
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return self._lock.use() if self.concurrent_images > 1 else self._lock.change()
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the pipeline, and share the CPU's threads out while it labels."""
+        closed = isinstance(self._labeller, ClosedSetLabeller | MasksOnly)
+        apart = closed and all(map(outside_torch, self._networks))
+        lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
+        threads = (
+            in_place_of_torch(self._threads) if apart or self._threads == 1 else nullcontext()
+        )
+        with lock, threads:
+            yield
 
     def _admit_first(self) -> None:
         """Give the names the ids that earlier pipelines of this process gave them."""

@@ -141,6 +141,16 @@ def test_bands_are_the_same_for_any_number_of_threads(
         assert loops.in_bands(lambda start, stop: (start, stop), length) == bands
 
 
+def test_loops_may_have_the_threads_that_torch_leaves() -> None:
+    before = torch.get_num_threads()
+    with loops.in_place_of_torch(3):
+        assert (loops.thread_count(), torch.get_num_threads()) == (3, 1)
+        with pytest.raises(ZeroDivisionError), loops.in_place_of_torch(2):
+            raise ZeroDivisionError
+        assert (loops.thread_count(), torch.get_num_threads()) == (3, 1)
+    assert loops.thread_count() == torch.get_num_threads() == before
+
+
 LABEL = """
 import torch
 from semantic_fast_sam_ros.core import voting

@@ -41,18 +41,21 @@ def test_many_images_at_once_get_the_labels_of_single_ones(
     images = [street[: 320 + 8 * i, 8 * i :] for i in range(6)]
     single = [embedded(image) for image in images]
     offline = SemanticFastSam.for_throughput(embedded.config)
-    assert (offline.concurrent_images, torch.get_num_threads()) == (3, 1)
+    assert offline.concurrent_images == 3
     with ThreadPoolExecutor(3) as threads:
         together = list(threads.map(offline, images))
+    assert torch.get_num_threads() == 2  # the caller's business, and as it was
     for one, other in zip(single, together, strict=True):
         for kind in ('label_map', 'confidence', 'instances', 'class_scores', 'boxes'):
             np.testing.assert_array_equal(getattr(one, kind), getattr(other, kind))
 
 
-def test_networks_that_take_one_image_at_a_time_keep_all_threads(two_threads: None) -> None:
+def test_networks_that_take_one_image_at_a_time_are_not_given_several(
+    two_threads: None,
+) -> None:
     config = load_profile('embedded', {'backend': 'torch', 'precision': 'fp32'})
     offline = SemanticFastSam.for_throughput(config)
-    assert (offline.concurrent_images, torch.get_num_threads()) == (2, 2)
+    assert offline.concurrent_images == 2
 
 
 def test_a_street_photo_gets_a_streets_labels(
