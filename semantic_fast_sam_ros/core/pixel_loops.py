@@ -70,6 +70,7 @@ def label_rows(
             _widen(logits, lower[y], across, below)
         share = shares[y]
         highest[:] = -np.inf
+        best[y] = 0  # where no score is a number
         for c in range(classes):
             for x in range(width):
                 score = above[c, x] + share * (below[c, x] - above[c, x])

@@ -99,6 +99,13 @@ def test_very_unlikely_classes_do_not_spoil_a_confidence() -> None:
     assert probability.eq(1).all() and best.eq(0).all()
 
 
+def test_pixels_without_a_number_are_unlabelled() -> None:
+    probabilities = torch.full((3, 5, 7), torch.nan)
+    pixels = closed_set._pixels(probabilities, torch.arange(1, 4), torch.zeros(3), (200, 300))
+    assert not pixels.class_ids.any()
+    assert not pixels.confidence.any()
+
+
 @quick
 @given(seeds, st.integers(0, 8))
 def test_painting_is_the_same(seed: int, count: int) -> None:
