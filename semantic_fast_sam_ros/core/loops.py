@@ -6,6 +6,7 @@ arithmetic for other devices, and tests compare the two.
 """
 
 import contextlib
+import fcntl
 import functools
 import itertools
 import os
@@ -58,7 +59,11 @@ def compiled(
 
 
 class _Forgiving:
-    """A cache that costs time, and no more, where the disk is full or a file was cut off."""
+    """A cache that costs time, and no more, where the disk is full or a file was cut off.
+
+    One process at a time writes: two that began together would give one name to two signatures'
+    code, and a third would run the wrong one.
+    """
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
@@ -67,13 +72,19 @@ class _Forgiving:
         return getattr(self._cache, name)
 
     def load_overload(self, *arguments: Any) -> Any:
-        with contextlib.suppress(Exception):  # whatever unpickling raises
+        with contextlib.suppress(Exception), self._locked(fcntl.LOCK_SH):
             return self._cache.load_overload(*arguments)
         return None
 
     def save_overload(self, *arguments: Any) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), self._locked(fcntl.LOCK_EX):
             self._cache.save_overload(*arguments)
+
+    @contextlib.contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        with open(os.path.join(self._cache.cache_path, 'lock'), 'a') as file:
+            fcntl.flock(file, kind)
+            yield
 
 
 def summing(function: Callable[..., Result]) -> Callable[..., Result]:
