@@ -33,8 +33,9 @@ from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import Config, load_profile
+from semantic_fast_sam_ros.core.loading import policy_of
 from semantic_fast_sam_ros.core.masks import rasterise
-from semantic_fast_sam_ros.core.pipeline import SemanticFastSam, policy_of
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.vocabulary import from_names
 
 NAMES = 40

@@ -11,7 +11,7 @@ from semantic_fast_sam_ros.bags.writer import write_whole
 from semantic_fast_sam_ros.core import weights
 from semantic_fast_sam_ros.core.config import Config, flatten, model_names
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.pipeline import policy_of
+from semantic_fast_sam_ros.core.loading import policy_of
 
 FILE = 'label_run.json'
 # What may differ when a run goes on: none of it changes what a label means.

@@ -1,8 +1,7 @@
 """Hybrid: a closed-set segmenter for the names it knows, mostly stuff, and CLIP for the rest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.clip import ClipLabeller
@@ -92,7 +91,7 @@ class HybridLabeller:
             return only.label(image, proposals)
         labels = dense.label(image, proposals)
         left = labels.class_ids[:, 0] == 0
-        return _filled(labels, left, clip.label(image, proposals.take(left)))
+        return labels.replaced(left, clip.label(image, proposals.take(left)))
 
     def _is_dense(self, c: SemanticClass) -> bool:
         return c.source == 'dense' or (not c.source and self._knows(c))
@@ -100,15 +99,3 @@ class HybridLabeller:
     def _knows(self, c: SemanticClass) -> bool:
         own = Vocabulary((c,))
         return any(own.find(name) for name in self._segmenter.class_names)
-
-
-def _filled(labels: MaskLabels, left: Tensor, found: MaskLabels) -> MaskLabels:
-    """Return labels with those of some masks, left (N,) bool, replaced by what was found."""
-    width = max(labels.class_ids.shape[1], found.class_ids.shape[1])
-    ids, scores = _widened(labels.class_ids, width), _widened(labels.scores, width)
-    ids[left], scores[left] = _widened(found.class_ids, width), _widened(found.scores, width)
-    return replace(labels, class_ids=ids, scores=scores, paints=labels.paints | left)
-
-
-def _widened(values: Tensor, width: int) -> Tensor:
-    return functional.pad(values, (0, width - values.shape[1]))

@@ -1,10 +1,8 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -12,40 +10,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import reuse, weights
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core import loading, reuse, weights
 from semantic_fast_sam_ros.core.batching import images_at_once, outside_torch
 from semantic_fast_sam_ros.core.carried import CarriedLabels
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
+from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import BatchSegmenter, load_dense
-from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.dense import BatchSegmenter
+from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.images import as_tensor, require_rgb
 from semantic_fast_sam_ros.core.loops import in_place_of_torch
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise, to_host
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.open_vocabulary import (
     MONO8_IDS,
     NameFinder,
     OpenVocabularyLabeller,
-    requested,
     require_same_encoding,
 )
 from semantic_fast_sam_ros.core.reuse import ReusingLabeller
-from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
+from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.seen import Seen, see
 from semantic_fast_sam_ros.core.sharing import SharedLock
 from semantic_fast_sam_ros.core.temporal import hold_labels
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.types import (
-    MaskGenerator,
     MaskLabeller,
     MaskLabels,
     MaskProposals,
     SegmentationResult,
 )
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
-from semantic_fast_sam_ros.core.yoloe import YoloeGenerator, YoloeLabeller
+from semantic_fast_sam_ros.core.yoloe import YoloeLabeller
 
 WARM_UP_SIZE = (480, 640)
 
@@ -79,11 +74,11 @@ class SemanticFastSam:
             torch.set_num_threads(config.threads)
         self._threads = torch.get_num_threads() if images_at_once == 1 else 1  # of an image
         self._history = history or VocabularyHistory()
-        self._labeller = _load_labeller(config, self.runtime)
+        self._labeller = loading.load_labeller(config, self.runtime)
         if isinstance(self._labeller, NameFinder):
             self._labeller.bind(self._history)
         self._admit_first()
-        self._generator = _load_generator(config, self._labeller, self.runtime)
+        self._generator = loading.load_generator(config, self._labeller, self.runtime)
 
     @classmethod
     def from_profile(cls, name: str = 'embedded', **overrides: object) -> 'SemanticFastSam':
@@ -217,7 +212,7 @@ class SemanticFastSam:
         Raises:
             FrameError: the image is not of that shape and type.
         """
-        _require_rgb(image)
+        require_rgb(image)
         with self._turn(), torch.inference_mode():
             labeller = self._labeller_after(earlier, before, image.shape[:2])
             return self._segment(image, labeller, seen, before)
@@ -260,7 +255,7 @@ class SemanticFastSam:
         """
         assert isinstance(self._generator, FastSamGenerator)
         for image in images:
-            _require_rgb(image)
+            require_rgb(image)
         timer = StageTimer(self.device)
         with self._turn(), torch.inference_mode(), timer.running():
             with stage('upload'):
@@ -279,7 +274,7 @@ class SemanticFastSam:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Wait for the pipeline, and share the CPU's threads out while it labels."""
-        closed = isinstance(self._labeller, ClosedSetLabeller | MasksOnly)
+        closed = isinstance(self._labeller, ClosedSetLabeller | loading.MasksOnly)
         apart = closed and all(map(outside_torch, self._networks))
         lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
         threads = (
@@ -406,60 +401,3 @@ def _labels(
     if seen and seen.dense and isinstance(labeller, ClosedSetLabeller):
         return labeller.vote(seen.dense, proposals)
     return labeller.label(pixels, proposals)
-
-
-class MasksOnly:
-    """The labeller `none`: masks without names."""
-
-    vocabulary = vocabularies.from_names(['segment'])
-
-    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
-        """Leave every mask and pixel unlabelled."""
-        ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=image.device)
-        return MaskLabels(ids, proposals.scores[:, None] * 0, ids[:, 0] > 0)
-
-
-def _require_rgb(image: NDArray[np.uint8]) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise FrameError(f'expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}')
-
-
-def as_tensor(image: NDArray[np.uint8]) -> Tensor:
-    """Return the image as a tensor that shares its memory where it can; not to be written to."""
-    image = np.ascontiguousarray(image)
-    if not image.flags.writeable:  # torch knows no such tensors, and warns
-        memory = {**image.__array_interface__, 'data': (image.ctypes.data, False)}
-        image = np.asarray(SimpleNamespace(__array_interface__=memory, owner=image))
-    return torch.from_numpy(image)
-
-
-def _load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> MaskGenerator:
-    if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
-        return YoloeGenerator(labeller, config.masks)
-    checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
-    return FastSamGenerator(Path(checkpoint), config.masks, runtime)
-
-
-def _load_closed_set(config: Config, runtime: Runtime) -> MaskLabeller:
-    wanted = requested(config)
-    groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
-    segmenter = load_dense(config.dense, policy_of(config), runtime)
-    vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
-    return ClosedSetLabeller(segmenter, vocabulary, config.vote)
-
-
-LABELLERS: dict[str, Callable[[Config, Runtime], MaskLabeller]] = {
-    'closed_set': _load_closed_set,
-    'none': lambda config, runtime: MasksOnly(),
-}
-
-
-def _load_labeller(config: Config, runtime: Runtime) -> MaskLabeller:
-    if config.labeller in OPEN_LABELLERS:
-        return OPEN_LABELLERS[config.labeller](config, policy_of(config), runtime)
-    return LABELLERS[config.labeller](config, runtime)
-
-
-def policy_of(config: Config) -> weights.Policy:
-    """Return which model files a configuration allows."""
-    return weights.Policy(config.offline, config.trust_model_files)

@@ -1,7 +1,6 @@
 """Names of masks that stay while the masks do: what looks as it did is not encoded again."""
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import crops
@@ -81,7 +80,7 @@ class ReusingLabeller:
         kept = _taken(known.labels, found)
         if bool(same.all()):
             return kept
-        return _filled(kept, ~same, self._labeller.label(image, proposals.take(~same)))
+        return kept.replaced(~same, self._labeller.label(image, proposals.take(~same)))
 
 
 def match(
@@ -116,17 +115,3 @@ def _overlaps(masks: Tensor, others: Tensor) -> Tensor:
 
 def _taken(labels: MaskLabels, index: Tensor) -> MaskLabels:
     return MaskLabels(labels.class_ids[index], labels.scores[index], labels.paints[index])
-
-
-def _filled(labels: MaskLabels, where: Tensor, found: MaskLabels) -> MaskLabels:
-    """Return labels with those of some masks, where (N,) bool, replaced by what was found."""
-    width = max(labels.class_ids.shape[1], found.class_ids.shape[1])
-    ids, scores = _widened(labels.class_ids, width), _widened(labels.scores, width)
-    ids[where], scores[where] = _widened(found.class_ids, width), _widened(found.scores, width)
-    paints = labels.paints.clone()
-    paints[where] = found.paints
-    return MaskLabels(ids, scores, paints)
-
-
-def _widened(values: Tensor, width: int) -> Tensor:
-    return functional.pad(values, (0, width - values.shape[1]))

@@ -44,13 +44,17 @@ def shortlist(similar: Tensor, allowed: Tensor, count: int) -> Ballot:
     return Ballot(index, allowed.gather(1, index), scores)
 
 
-def count_votes(logits: Tensor, inside: Tensor, valid: Tensor) -> voting.Votes:
+def count_votes(logits: Tensor, inside: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Count what the pixels inside the masks say of K names, as shares.
 
     Args:
         logits: (N, K, S, S) float32.
         inside: (N, S, S) bool; where a mask has no pixel, all of its crop votes.
         valid: (N, K) bool, the names that may be voted for.
+
+    Returns:
+        the share of each mask's pixels where a name is the best one, and the mean of its softmax
+        over them, (N, K) float32 each.
     """
     inside = inside | ~inside.flatten(1).any(1)[:, None, None]
     logits = logits.masked_fill(~valid[:, :, None, None], -torch.inf)
@@ -58,4 +62,4 @@ def count_votes(logits: Tensor, inside: Tensor, valid: Tensor) -> voting.Votes:
     winners = (logits.argmax(1, keepdim=True) == numbers) & inside[:, None]
     pixels = inside.flatten(1).sum(1)[:, None]
     shares = logits.softmax(1).nan_to_num(0) * inside[:, None]
-    return voting.Votes(winners.sum((2, 3)) / pixels, shares.sum((2, 3)) / pixels)
+    return winners.sum((2, 3)) / pixels, shares.sum((2, 3)) / pixels

@@ -144,16 +144,15 @@ class SsaEngineLabeller:
         """Let CLIPSeg's pixels inside the masks choose among the names left."""
         clipseg = self._stages.clipseg
         boxes = self._boxes(image, proposals, self._config.ssa_engine.context_scale)
-        hard, soft = [], []
+        votes = []
         for chunk in self._chunks(proposals):
             cut = crops.cut(image, boxes[chunk], clipseg.size)
             logits = clipseg.segment_crops(cut, conditions[ballot.index[chunk]]).float()
             inside = crops.cut_masks(proposals.take(chunk).shapes, boxes[chunk], clipseg.size)
-            votes = count_votes(logits, inside, ballot.valid[chunk])
-            hard.append(votes.hard)
-            soft.append(votes.soft)
-        order, _ = voting.rank(torch.cat(hard), ballot.index.shape[1])
-        voted = Ballot(ballot.index, ballot.valid, torch.cat(soft)).reordered(order)
+            votes.append(count_votes(logits, inside, ballot.valid[chunk]))
+        hard, soft = map(torch.cat, zip(*votes, strict=True))
+        order, _ = voting.rank(hard, ballot.index.shape[1])
+        voted = Ballot(ballot.index, ballot.valid, soft).reordered(order)
         # By their rank, not by their score: the majority may have the smaller mean.
         return Ballot(voted.index, voted.valid, voted.scores.cummin(1).values)
 

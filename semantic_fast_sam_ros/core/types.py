@@ -1,9 +1,10 @@
 """What the parts of the pipeline hand to each other: frozen, shapes checked once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -79,6 +80,19 @@ class MaskLabels:
         _require(self.class_ids.ndim == 2, 'class_ids must be (N, K)')
         _require(self.scores.shape == self.class_ids.shape, 'scores must be shaped as class_ids')
         _require(self.paints.shape == self.class_ids.shape[:1], 'paints must be (N,)')
+
+    def replaced(self, where: Tensor, found: 'MaskLabels') -> 'MaskLabels':
+        """Return them with what was found in place of those of some masks, where (N,) bool."""
+        width = max(self.class_ids.shape[1], found.class_ids.shape[1])
+        ids, scores = _widened(self.class_ids, width), _widened(self.scores, width)
+        ids[where], scores[where] = _widened(found.class_ids, width), _widened(found.scores, width)
+        paints = self.paints.clone()
+        paints[where] = found.paints
+        return replace(self, class_ids=ids, scores=scores, paints=paints)
+
+
+def _widened(values: Tensor, width: int) -> Tensor:
+    return functional.pad(values, (0, width - values.shape[1]))
 
 
 @dataclass(frozen=True)

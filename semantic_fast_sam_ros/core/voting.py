@@ -1,6 +1,5 @@
 """Masks times class probabilities: the vote that names each mask (SSA, method.md section 2)."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -14,14 +13,6 @@ from semantic_fast_sam_ros.core.prototypes import Shapes, at, looped
 VOTE_CHUNK_ELEMENTS = 1 << 25  # float32 elements of one block of the mask matrix
 TINY = 1e-12  # keeps logarithms of probabilities finite
 RARE = 1e-6  # least share of an image that a class is taken to have
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What the pixels inside each mask say, as shares that sum to one over the classes."""
-
-    hard: Tensor  # (N, C) float32: share of the mask's pixels whose best class it is
-    soft: Tensor  # (N, C) float32: mean probability inside the mask
 
 
 def hard_votes(masks: Shapes, labels: Tensor, classes: int) -> Tensor:

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import pipeline, temporal, weights
+from semantic_fast_sam_ros.core import loading, temporal, weights
 from semantic_fast_sam_ros.core import vocabulary as vocabularies
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks import largest_first, rasterise
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.reuse import ReusingLabeller
 from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import (
@@ -235,13 +234,13 @@ class Bench:
         config = self._config
         wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
         groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
-        policy = pipeline.policy_of(config)
+        policy = loading.policy_of(config)
         segmenter = load_dense(config.dense, policy, self._runtime)
         names = closed_set_vocabulary(segmenter.class_names, wanted, groups)
         return _Closed(segmenter, names, config.vote)
 
     def _load_generators(self, rows: list[Row], sam: str) -> dict[str, MaskGenerator]:
-        config, policy = self._config, pipeline.policy_of(self._config)
+        config, policy = self._config, loading.policy_of(self._config)
         generators: dict[str, MaskGenerator] = {}
         kinds = {row.masks for row in rows}
         if 'fastsam' in kinds:
@@ -255,8 +254,8 @@ class Bench:
     def _load_open(self, row: Row) -> MaskLabeller:
         values = configuration.flatten(self._config) | labeller_config(row, self._wanted)
         config = configuration.from_values(values)
-        load = OPEN_LABELLERS[row.labels]
-        return load(config, pipeline.policy_of(config), self._runtime)
+        load = loading.OPEN_LABELLERS[row.labels]
+        return load(config, loading.policy_of(config), self._runtime)
 
     def _map(self, row: Row) -> ClassMapping:
         labeller = self._open[row.name] if _is_open(row) else self._closed

@@ -6,7 +6,7 @@ from typing import Any
 
 from semantic_fast_sam_ros.core import reuse
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, suggestion
 

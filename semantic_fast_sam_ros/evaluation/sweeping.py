@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import nms
 
-from semantic_fast_sam_ros.core import pipeline, weights
+from semantic_fast_sam_ros.core import loading, weights
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
@@ -57,7 +57,7 @@ class Networks:
     def __init__(self, config: Config, data_set: DataSet, image_size: int) -> None:
         """Load them."""
         runtime = choose_runtime(config)
-        policy = pipeline.policy_of(config)
+        policy = loading.policy_of(config)
         self.segmenter = load_dense(config.dense, policy, runtime)
         self.vocabulary = from_names(self.segmenter.class_names)
         self.table = map_classes(self.vocabulary, data_set.vocabulary).table

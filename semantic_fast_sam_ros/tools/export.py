@@ -16,7 +16,8 @@ from semantic_fast_sam_ros.benchmarking import scenes
 from semantic_fast_sam_ros.core import engines, weights
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.pipeline import SemanticFastSam, policy_of
+from semantic_fast_sam_ros.core.loading import policy_of
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 PARITY = 0.995  # of the pixels; also where numbers differ in their last bits

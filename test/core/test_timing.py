@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from semantic_fast_sam_ros.core import timing
-from semantic_fast_sam_ros.core.pipeline import SemanticFastSam, as_tensor
+from semantic_fast_sam_ros.core.images import as_tensor
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.timing import StageTimer, stage
 
 CPU = torch.device('cpu')

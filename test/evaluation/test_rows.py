@@ -12,7 +12,7 @@ import torch
 from semantic_fast_sam_ros.core import reuse, vocabulary
 from semantic_fast_sam_ros.core.config import load_profile
 from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
 from semantic_fast_sam_ros.evaluation import rows, sources
 from semantic_fast_sam_ros.evaluation.bench import Bench

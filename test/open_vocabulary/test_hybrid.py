@@ -13,7 +13,7 @@ from semantic_fast_sam_ros.core.config import Config, from_values
 from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.hybrid import HybridLabeller
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary, load, parse_list

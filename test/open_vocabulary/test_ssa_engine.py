@@ -17,8 +17,8 @@ pytest.importorskip('textblob', reason='textblob is not installed: run scripts/s
 
 from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
+from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.nouns import nouns
-from semantic_fast_sam_ros.core.open_labellers import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.reuse import ReusingLabeller
 from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.ssa_ballot import count_votes, shortlist
@@ -199,8 +199,8 @@ def test_single_candidate_is_a_name_and_not_its_letters() -> None:
         [True, True, False],
     ]
     assert ballot.index[1, :2].tolist() == [2, 0]
-    votes = count_votes(torch.randn(2, 3, 4, 4), torch.ones(2, 4, 4).bool(), ballot.valid)
-    assert votes.hard[0].tolist() == [1, 0, 0] and votes.soft[0].tolist() == [1, 0, 0]
+    hard, soft = count_votes(torch.randn(2, 3, 4, 4), torch.ones(2, 4, 4).bool(), ballot.valid)
+    assert hard[0].tolist() == [1, 0, 0] and soft[0].tolist() == [1, 0, 0]
 
 
 def test_equal_candidates_stay_in_their_order() -> None:
@@ -213,10 +213,10 @@ def test_pixels_outside_the_mask_do_not_vote() -> None:
     logits[0, 1] = torch.tensor([[1.0, 1], [1, -1]])  # the second name wins three pixels
     inside = torch.tensor([[[False, True], [False, True]]])
     inside[0, 0, 1] = False
-    votes = count_votes(logits, inside, torch.ones(1, 2).bool())
-    assert votes.hard.tolist() == [[1, 0]]
-    nowhere = count_votes(logits, torch.zeros(1, 2, 2).bool(), torch.ones(1, 2).bool())
-    assert nowhere.hard.tolist() == [[0.25, 0.75]]
+    hard, _ = count_votes(logits, inside, torch.ones(1, 2).bool())
+    assert hard.tolist() == [[1, 0]]
+    nowhere, _ = count_votes(logits, torch.zeros(1, 2, 2).bool(), torch.ones(1, 2).bool())
+    assert nowhere.tolist() == [[0.25, 0.75]]
 
 
 def test_closed_set_names_are_left_where_the_caption_has_none(

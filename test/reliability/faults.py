@@ -2,7 +2,7 @@
 
 import time
 
-from semantic_fast_sam_ros.core import pipeline
+from semantic_fast_sam_ros.core import loading, pipeline
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 
 LOADING, LABELLING = 'models are being loaded', 'an image is being labelled'
@@ -16,7 +16,7 @@ def endless_load() -> None:
         print(LOADING)
         time.sleep(ENDLESS_S)
 
-    pipeline._load_generator = load
+    loading.load_generator = load
 
 
 def long_frame() -> None:

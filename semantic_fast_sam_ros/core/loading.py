@@ -1,0 +1,135 @@
+"""The models that a configuration names: the mask generator, and the labellers by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.clip import ClipLabeller
+from semantic_fast_sam_ros.core.clip_dense import ClipDenseLabeller
+from semantic_fast_sam_ros.core.clip_model import load_clip
+from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
+from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.dense import load_dense
+from semantic_fast_sam_ros.core.dense_text import DenseTextLabeller, load_text_segmenter
+from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.hybrid import HybridLabeller
+from semantic_fast_sam_ros.core.open_vocabulary import (
+    OpenVocabularyLabeller,
+    requested,
+    required,
+)
+from semantic_fast_sam_ros.core.runtime import Runtime
+from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
+from semantic_fast_sam_ros.core.ssa_stages import load_stages
+from semantic_fast_sam_ros.core.types import (
+    MaskGenerator,
+    MaskLabeller,
+    MaskLabels,
+    MaskProposals,
+)
+from semantic_fast_sam_ros.core.weights import Policy
+from semantic_fast_sam_ros.core.yoloe import YoloeGenerator, YoloeLabeller, load_yoloe
+
+NAMELESS = 'object'  # the one name of an ssa_engine that is given none to begin with
+
+
+def policy_of(config: Config) -> Policy:
+    """Return which model files a configuration allows."""
+    return Policy(config.offline, config.trust_model_files)
+
+
+def load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> MaskGenerator:
+    """Load what proposes masks.
+
+    Raises:
+        ModelError: the model is missing, damaged, not trusted or of another kind.
+    """
+    if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
+        return YoloeGenerator(labeller, config.masks)
+    checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
+    return FastSamGenerator(Path(checkpoint), config.masks, runtime)
+
+
+def load_labeller(config: Config, runtime: Runtime) -> MaskLabeller:
+    """Load what names masks.
+
+    Raises:
+        ConfigError: the vocabulary or the group map is wrong.
+        ModelError: a model is missing, damaged, not trusted or of another kind.
+    """
+    load = {**OPEN_LABELLERS, 'closed_set': _closed_set, 'none': _none}[config.labeller]
+    return load(config, policy_of(config), runtime)
+
+
+class MasksOnly:
+    """The labeller `none`: masks without names."""
+
+    vocabulary = vocabularies.from_names(['segment'])
+
+    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
+        """Leave every mask and pixel unlabelled."""
+        ids = torch.zeros((len(proposals), 1), dtype=torch.int64, device=image.device)
+        return MaskLabels(ids, proposals.scores[:, None] * 0, ids[:, 0] > 0)
+
+
+def _none(config: Config, policy: Policy, runtime: Runtime) -> MaskLabeller:
+    return MasksOnly()
+
+
+def _closed_set(config: Config, policy: Policy, runtime: Runtime) -> MaskLabeller:
+    wanted = requested(config)
+    groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
+    segmenter = load_dense(config.dense, policy, runtime)
+    vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
+    return ClosedSetLabeller(segmenter, vocabulary, config.vote)
+
+
+def _clip(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    vocabulary = required(config)
+    return ClipLabeller(
+        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
+    )
+
+
+def _clip_dense(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    vocabulary = required(config)
+    return ClipDenseLabeller(
+        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
+    )
+
+
+def _dense_text(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    vocabulary = required(config)
+    segmenter = load_text_segmenter(config, policy, runtime.device, runtime.dtype)
+    return DenseTextLabeller(segmenter, vocabulary, config)
+
+
+def _hybrid(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    vocabulary = required(config)
+    segmenter = load_dense(config.dense, policy, runtime)
+    clip = load_clip(config.clip, policy, runtime.device, runtime.dtype)
+    return HybridLabeller(segmenter, clip, vocabulary, config)
+
+
+def _yoloe(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    return load_yoloe(config, required(config), policy, runtime.device, runtime.dtype)
+
+
+def _ssa_engine(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+    vocabulary = required(config) if requested(config) else vocabularies.from_names([NAMELESS])
+    return SsaEngineLabeller(load_stages(config, policy, runtime), vocabulary, config)
+
+
+OPEN_LABELLERS: dict[str, Callable[[Config, Policy, Runtime], OpenVocabularyLabeller]] = {
+    'clip': _clip,
+    'clip_dense': _clip_dense,
+    'clipseg': _dense_text,
+    'groupvit': _dense_text,
+    'hybrid': _hybrid,
+    'yoloe': _yoloe,
+    'ssa_engine': _ssa_engine,
+}
