@@ -135,6 +135,15 @@ class SemanticFastSamNode(LifecycleNode):
         self._stop()
         self._release()
 
+    def destroy_node(self) -> None:
+        """Leave the graph.
+
+        rclpy leaves the lifecycle's services to the garbage collector, and they keep the node's
+        DDS participant: others would go on calling a node that never answers.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _start(self) -> None:
         if self._start_timer is not None:
             self.destroy_timer(self._start_timer)

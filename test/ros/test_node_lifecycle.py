@@ -1,5 +1,6 @@
 """Set-up, its failures, and the lifecycle as a manager drives it over services."""
 
+import gc
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import PIL.Image
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness import (
+    ANSWER_S,
     BEST_EFFORT,
     LATCHED,
     NAME,
@@ -44,6 +46,18 @@ def start() -> Iterator[Starter]:
     yield starter
     for running in started:
         running.close()
+
+
+def test_a_node_that_is_closed_leaves_the_graph_at_once(peer: Peer) -> None:
+    running = RunningNode(autostart=False)
+    name = NAME.removeprefix('/')
+    until(lambda: name in peer.node.get_node_names(), 'the node in the graph')
+    gc.disable()  # what only it takes away stays for as long as nobody runs it
+    try:
+        running.close()
+        until(lambda: name not in peer.node.get_node_names(), 'the graph without it', ANSWER_S)
+    finally:
+        gc.enable()
 
 
 def test_manager_walks_the_node_through_its_life(
