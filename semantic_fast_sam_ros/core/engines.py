@@ -5,6 +5,7 @@ in the cache folder under the checksum of its weights.
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import importlib.util
 import logging
@@ -129,7 +130,6 @@ class OpenVinoNetwork:
 
     def __init__(self, module: nn.Module, source: Path, runtime: Runtime) -> None:
         """Convert, or take the conversion of an earlier run, or the 8-bit form."""
-        openvino = _openvino()
         eight_bits = int8_file(source) if runtime.precision in ('auto', 'int8') else None
         file = eight_bits or _openvino_file(source)
         if not file.is_file():
@@ -142,7 +142,7 @@ class OpenVinoNetwork:
             'INFERENCE_NUM_THREADS': self.images_at_once if several else torch.get_num_threads(),
             'INFERENCE_PRECISION_HINT': 'f32',
         }
-        model = openvino.Core().compile_model(file, 'CPU', options)
+        model = _core(os.getpid()).compile_model(file, 'CPU', options)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.images_at_once):
             self._idle.put(model.create_infer_request())
@@ -224,6 +224,16 @@ def _openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def _core(process_id: int) -> Any:
+    """Return what OpenVINO compiles with, one a process: its threads do not outlive a fork.
+
+    It stays. OpenVINO gives the thread that makes the first one another stack for signals, and
+    frees it with the last one, from whatever thread: a signal would end the process then.
+    """
+    return _openvino().Core()
+
+
 def int8_file(source: Path) -> Path | None:
     """Return the 8-bit form of a network, from beside it or from the cache; None without one.
 
@@ -278,7 +288,7 @@ def export_int8(network: Recorder) -> Path:
     if not exact.is_file():
         export_openvino(network.module, exact)
     quantised = nncf.quantize(
-        openvino.Core().read_model(exact),
+        _core(os.getpid()).read_model(exact),
         nncf.Dataset([batch.numpy() for batch in network.batches]),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(network.batches),

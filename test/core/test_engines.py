@@ -108,6 +108,30 @@ def test_openvino_sends_no_telemetry() -> None:
     assert said.stdout.split() == ['openvino.tools.ovc.telemetry_stub'] * 2
 
 
+LET_GO_ON_ANOTHER_THREAD = """
+import signal, sys, threading
+from pathlib import Path
+import torch
+from semantic_fast_sam_ros.core import engines
+from semantic_fast_sam_ros.core.runtime import Runtime
+
+runtime = Runtime(torch.device('cpu'), backend='openvino')
+networks = [engines.load_network(torch.nn.Conv2d(3, 2, 3), Path(sys.argv[1]), runtime)]
+thread = threading.Thread(target=networks.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGALRM, lambda *_: print('alive'))
+signal.raise_signal(signal.SIGALRM)
+"""
+
+
+def test_a_signal_is_survived_after_a_network_went_on_another_thread(source: Path) -> None:
+    needs('openvino')
+    command = [sys.executable, '-c', LET_GO_ON_ANOTHER_THREAD, str(source)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ['alive']
+
+
 def test_other_weights_are_converted_anew(source: Path) -> None:
     before = engines.engine_file(source, 'xml')
     source.write_bytes(b'other weights')
