@@ -49,8 +49,7 @@ def start() -> Iterator[Starter]:
 
 
 def test_a_node_that_is_closed_leaves_the_graph_at_once(peer: Peer) -> None:
-    running = RunningNode(autostart=False)
-    name = NAME.removeprefix('/')
+    running, name = RunningNode('-r', '__node:=leaving', autostart=False), 'leaving'
     until(lambda: name in peer.node.get_node_names(), 'the node in the graph')
     gc.disable()  # what only it takes away stays for as long as nobody runs it
     try:

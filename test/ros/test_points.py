@@ -261,7 +261,7 @@ def test_an_empty_cloud_is_a_message_without_points() -> None:
 
 @pytest.mark.parametrize('cloud', [False, True])
 def test_the_topic_is_there_only_if_asked_for(peer: Peer, cloud: bool) -> None:
-    node = LifecycleNode('opt_in', context=peer.context)
+    node = LifecycleNode('opt_in', context=peer.context, enable_communication_interface=False)
     outputs = Outputs(node, OutputSettings(), cloud=cloud)
     topics = {publisher.topic_name for publisher in outputs.publishers}
     assert ('/opt_in/points' in topics) == cloud
