@@ -1,14 +1,19 @@
 """Crops of all masks in one batch on the image's device, neighbours blurred or painted over."""
 
+from functools import partial
+
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from semantic_fast_sam_ros.core import crop_loops, loops
 from semantic_fast_sam_ros.core.prototypes import PrototypeMasks, Shapes
 
 FILLS = ('blur', 'mean', 'none')
 BLUR_SHARE = 6  # the blur's window is this part of the crop's side
 LEVELS = 5  # the image and its halved copies that crops are cut from
+CROPS_A_THREAD = 4  # so many are worth waking one
 GREY = 114.0  # what lies outside the image, 0-255
 
 
@@ -54,9 +59,12 @@ def cut(image: Tensor, boxes: Tensor, size: int) -> Tensor:
         (N, 3, size, size) float32, 0-255.
     """
     height, width = image.shape[1:]
-    atlas, corners = _halved_copies(image)
     shrink = (boxes[:, 2:] - boxes[:, :2]).amin(1) / size
-    level = shrink.log2().floor().long().clamp(0, len(corners) - 1)
+    level = shrink.log2().floor().long().clamp(0, LEVELS - 1)
+    if loops.suits(image.device):
+        return _cut_by_loop(image, boxes, level, size)
+    atlas, corners = _halved_copies(image)
+    level = level.clamp_max(len(corners) - 1)
     gain = 0.5 ** level[:, None]
     x, y = _centres(boxes, size)
     limit = torch.stack([width * gain, height * gain], 1).ceil() - 1  # last pixel of the copy
@@ -108,6 +116,11 @@ def hide_neighbours(crops: Tensor, inside: Tensor, fill: str, mean: Tensor) -> T
     """
     if fill == 'none':
         return crops
+    if fill == 'blur' and loops.suits(crops.device):
+        blurred = crops.contiguous().clone()
+        arrays = (blurred.numpy(), inside.contiguous().numpy(), _window(crops.shape[-1]))
+        loops.in_bands(partial(crop_loops.blur_outside, *arrays), len(crops), CROPS_A_THREAD)
+        return blurred
     hidden = box_blur(box_blur(crops)) if fill == 'blur' else mean[:, None, None].expand_as(crops)
     return torch.where(inside[:, None], crops, hidden)
 
@@ -134,11 +147,55 @@ def mask_crops(
 
 def box_blur(crops: Tensor) -> Tensor:
     """Average (N, 3, S, S) over a square window of a sixth of the side, down and across."""
-    window = max(3, crops.shape[-1] // BLUR_SHARE) | 1
+    window = _window(crops.shape[-1])
     for kernel in ((window, 1), (1, window)):
         padding = (kernel[0] // 2, kernel[1] // 2)
         crops = functional.avg_pool2d(crops, kernel, 1, padding, count_include_pad=False)
     return crops
+
+
+def _window(size: int) -> int:
+    return max(3, size // BLUR_SHARE) | 1
+
+
+def _cut_by_loop(image: Tensor, boxes: Tensor, level: Tensor, size: int) -> Tensor:
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
+    copies, places = _halved_by_loop(pixels, int(level.max()) if len(level) else 0)
+    level = level.clamp_max(len(places) - 1)
+    crops = torch.empty((len(boxes), 3, size, size))
+    work = partial(
+        crop_loops.cut,
+        pixels,
+        copies,
+        places,
+        level.int().numpy(),
+        boxes.contiguous().numpy(),
+        GREY,
+        crops.numpy(),
+    )
+    loops.in_bands(work, len(boxes), CROPS_A_THREAD)
+    return crops
+
+
+def _halved_by_loop(image: loops.Bytes, last: int) -> tuple[loops.Floats, loops.Ints]:
+    """Return the halved copies of (H, W, 3) up to a level, and the places of all levels.
+
+    As `crop_loops.cut` takes them.
+    """
+    height, width = image.shape[:2]
+    places = [(0, height, width)]
+    row = 0
+    while len(places) <= last and min(places[-1][1:]) >= 2:
+        _, height, width = places[-1]
+        places.append((row, (height + 1) // 2, (width + 1) // 2))
+        row += (height + 1) // 2
+    copies = np.empty((row, (image.shape[1] + 1) // 2, 3), np.float32)
+    source: loops.Bytes | loops.Floats = image
+    for top, height, width in places[1:]:
+        target = copies[top : top + height, :width]
+        loops.in_bands(partial(crop_loops.halve, source, target), height)
+        source = target
+    return copies, np.array(places, np.int32)
 
 
 def _halved_copies(image: Tensor) -> tuple[Tensor, Tensor]:

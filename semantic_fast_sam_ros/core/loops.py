@@ -1,8 +1,8 @@
 """How loops over pixels become fast on a CPU: compiled by numba, run by several threads.
 
 What torch does in many passes over memory that each fills and empties the caches, a loop does in
-one. The loops are in `mask_loops` and `pixel_loops`; where they are called, torch has the same
-arithmetic for other devices, and tests compare the two.
+one. They are in `mask_loops`, `pixel_loops` and `crop_loops`; where they are called, torch has the
+same arithmetic for other devices, and tests compare the two.
 """
 
 import contextlib
@@ -116,15 +116,20 @@ def in_place_of_torch(count: int) -> Iterator[None]:
 _count: ContextVar[int] = ContextVar('count', default=0)
 
 
-def in_bands(work: Callable[[int, int], Result], length: int) -> list[Result]:
+def in_bands(work: Callable[[int, int], Result], length: int, band: int = BAND) -> list[Result]:
     """Call work(start, stop) for bands of a range, by several threads.
 
     The bands are the same whatever the number of threads, and so are sums over them.
 
+    Args:
+        work: to call.
+        length: of the range.
+        band: so much of it is worth a thread's while.
+
     Returns:
         the results in the bands' order, one at least.
     """
-    edges = [*range(0, max(1, length), BAND), length]
+    edges = [*range(0, max(1, length), band), length]
     bands = list(itertools.pairwise(edges))
     parts = max(1, min(thread_count(), len(bands)))
     cuts = [len(bands) * part // parts for part in range(parts + 1)]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_prototypes import drawn
 
-from semantic_fast_sam_ros.core import closed_set, loops, masks, voting
+from semantic_fast_sam_ros.core import closed_set, crops, loops, masks, voting
 from semantic_fast_sam_ros.core.types import MaskLabels, PixelLabels
 
 seeds = st.integers(0, 10_000)
@@ -71,6 +71,34 @@ def test_masks_weigh_in_alike(seed: int, count: int, size: tuple[int, int]) -> N
     evidence, trust = torch.randn(count, 4), torch.rand(count)
     found, expected = both(lambda: voting.fuse(drawn(seed, count), own, evidence, trust))
     assert ((found - expected).abs().amax(0) > 1e-5).sum() <= 1
+
+
+@quick
+@given(seeds, st.integers(0, 9), sizes, st.sampled_from([1, 6, 17]))
+def test_crops_are_cut_alike(seed: int, count: int, size: tuple[int, int], side: int) -> None:
+    torch.manual_seed(seed)
+    height, width = size
+    image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
+    corners = torch.rand(count, 4) * torch.tensor([width, height, width, height])
+    boxes = torch.cat([corners[:, :2] - 3, corners[:, :2] + 40 * corners[:, 2:]], 1)
+    found, expected = both(lambda: crops.cut(image, boxes, side))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
+
+
+def test_boxes_that_are_no_numbers_are_cut_somewhere() -> None:
+    boxes = torch.tensor([[float('nan')] * 4, [0.0, 0, float('inf'), 1e30], [-1e30, 0, 1, 1]])
+    assert crops.cut(torch.zeros((3, 8, 9), dtype=torch.uint8), boxes, 4).shape == (3, 3, 4, 4)
+
+
+@quick
+@given(seeds, st.integers(0, 9), st.sampled_from([1, 5, 64]))
+def test_crops_are_blurred_alike(seed: int, count: int, side: int) -> None:
+    torch.manual_seed(seed)
+    pixels, inside = 255 * torch.rand(count, 3, side, side), torch.rand(count, side, side) > 0.5
+    before = pixels.clone()
+    found, expected = both(lambda: crops.hide_neighbours(pixels, inside, 'blur', torch.zeros(3)))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
+    assert (pixels == before).all()
 
 
 @quick
@@ -138,14 +166,13 @@ def test_bands_are_the_same_for_any_number_of_threads(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
-    monkeypatch.setattr(loops, 'BAND', 100)
     for length, bands in (
         (0, [(0, 0)]),
         (100, [(0, 100)]),
         (101, [(0, 100), (100, 101)]),
         (350, [(0, 100), (100, 200), (200, 300), (300, 350)]),
     ):
-        assert loops.in_bands(lambda start, stop: (start, stop), length) == bands
+        assert loops.in_bands(lambda start, stop: (start, stop), length, 100) == bands
 
 
 def test_loops_may_have_the_threads_that_torch_leaves() -> None:
