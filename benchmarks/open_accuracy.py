@@ -25,6 +25,7 @@ from train_clip import MINIMUM_EVALUATION_AREA, Segments, find_segments
 from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_model import load_clip
 from semantic_fast_sam_ros.core.config import load_profile
+from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import from_names
 from semantic_fast_sam_ros.core.weights import Policy
@@ -54,10 +55,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', type=Path, required=True)
+    parser.add_argument('--precision', default='auto', help='as the setting; fp32: not in 8 bits')
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    config = load_profile('embedded_open')
-    model = load_clip(config.clip, Policy(offline=True), torch.device('cpu'), torch.float32)
+    config = load_profile('embedded_open', {'precision': arguments.precision, 'device': 'cpu'})
+    model = load_clip(config.clip, Policy(offline=True), choose_runtime(config))
     labeller = ClipLabeller(model, from_names(CLASSES), config)
     segments = find_segments(load_pairs(arguments.data / 'val'), MINIMUM_EVALUATION_AREA)
     asked = {kind: labeller.prepare(from_names(q)).weights for kind, q in QUESTIONS.items()}

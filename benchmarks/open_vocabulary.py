@@ -32,6 +32,7 @@ from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
 from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.runtime import choose_runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.core.weights import Policy
@@ -82,7 +83,7 @@ def measure(model: str, rounds: int) -> dict[str, Any]:
     """Return the times in ms by vocabulary size and by number of masks."""
     folder = clip_folder(model, Policy())
     config = from_values({'labeller': 'clip', 'clip.model': str(folder), 'clip.fill': 'mean'})
-    clip = load_clip(config.clip, Policy(), torch.device('cpu'), torch.float32)
+    clip = load_clip(config.clip, Policy(), choose_runtime(config))
     image, fixed = scene(FIXED_MASKS)
     few = fixed.take(torch.arange(PUBLISHED_MASKS))
     ours: dict[str, Callable[[], Any]] = {}

@@ -31,6 +31,15 @@ def outside_torch(network: object) -> bool:
     return bool(getattr(network, 'outside_torch', False))
 
 
+def networks_of(labeller: object) -> Sequence[object]:
+    """Return what runs the networks of a labeller.
+
+    It says so itself, by an attribute of the name `networks`; else it is taken to do so.
+    """
+    found: Sequence[object] = getattr(labeller, 'networks', (labeller,))
+    return found
+
+
 class RunsNetwork:
     """What runs a network, and says of itself what the network does."""
 

@@ -26,7 +26,7 @@ class ClipLabeller:
         Raises:
             ConfigError: clip.negatives is no list of names.
         """
-        self._model = model
+        self.model = model
         self._config = config
         self._classifier = self.prepare(vocabulary)
 
@@ -35,6 +35,11 @@ class ClipLabeller:
         """The names that `label` chooses from."""
         return self._classifier.vocabulary
 
+    @property
+    def networks(self) -> tuple[object, ...]:
+        """What runs the network."""
+        return (self.model,)
+
     def check(self, vocabulary: Vocabulary) -> None:
         """Take any vocabulary."""
 
@@ -42,7 +47,7 @@ class ClipLabeller:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
         settings = self._config.clip
         return build_classifier(
-            self._model, vocabulary, TEMPLATES[settings.templates], settings.negatives
+            self.model, vocabulary, TEMPLATES[settings.templates], settings.negatives
         )
 
     def use(self, prepared: TextClassifier) -> None:
@@ -61,7 +66,7 @@ class ClipLabeller:
             proposals.scores,
             self._classifier,
             self._config.clip,
-            self._model.scale,
+            self.model.scale,
             self._config.vote.hypotheses,
         )
 
@@ -77,17 +82,17 @@ class ClipLabeller:
 
     def _encode_chunk(self, image: Tensor, proposals: MaskProposals, chunk: slice) -> Tensor:
         settings = self._config.clip
-        part, model = proposals.take(chunk), self._model
+        part, model = proposals.take(chunk), self.model
         total = torch.zeros((), device=image.device)
         for scale in parse_scales(settings.scales):
             cut = crops.mask_crops(
                 image,
                 part.shapes,
                 part.boxes,
-                self._model.size,
+                self.model.size,
                 scale,
                 settings.fill,
-                self._model.mean,
+                self.model.mean,
             )
             total = total + model.encode_crops(cut)
         return functional.normalize(total, dim=1)

@@ -28,11 +28,11 @@ class ClipDenseLabeller(ClipLabeller):
 
     def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
         """Return the unit vectors of the masks, (N, dim) float32."""
-        size = (self._model.size, self._model.size)
+        size = (self.model.size, self.model.size)
         squashed = functional.interpolate(
             image[None].float(), size, mode='bilinear', antialias=True
         )
-        features = dense_features(self._model.network.visual, self._model.normalise(squashed))
+        features = dense_features(self.model.network.visual, self.model.normalise(squashed))
         return functional.normalize(pool(features[0].float(), proposals.masks), dim=1)
 
 

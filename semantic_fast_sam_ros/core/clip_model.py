@@ -8,32 +8,51 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.batching import Network, RunsNetwork
+from semantic_fast_sam_ros.core.engines import load_network
 from semantic_fast_sam_ros.core.errors import ModelError
 from semantic_fast_sam_ros.core.model_settings import ClipSettings
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.weights import Policy
 
 CONFIG_NAME = 'open_clip_config.json'
 TEXT_BATCH = 256  # texts encoded at once
+# Crops encoded at once, neither more nor fewer, where it is not torch that encodes them: other
+# libraries prepare anew for each number, and the number of masks changes with each image.
+CROP_BATCH = 16
+# In 8 bits the first convolutions of the CLIP that ships would cost 1.4 % of all segments' names.
+EXACT_CONVOLUTIONS = 2
 
 
-class ClipModel:
+class ClipModel(RunsNetwork):
     """The image and the text encoder of an open_clip network, with its preprocessing."""
 
-    def __init__(
-        self, network: Any, tokenizer: Any, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        """Wrap a network that `load_clip` loaded."""
-        self._device, self._dtype = device, dtype
+    def __init__(self, network: Any, tokenizer: Any, source: Path, runtime: Runtime) -> None:
+        """Wrap a network that `load_clip` loaded.
+
+        Args:
+            network: of open_clip.
+            tokenizer: its own.
+            source: the file or folder that its weights came from.
+            runtime: what it runs on; the text encoder always on torch.
+
+        Raises:
+            ModelError: see `load_network`.
+        """
+        self._device, self._dtype = runtime.device, runtime.dtype
+        device = runtime.device
         preprocess = network.visual.preprocess_cfg
         self.size = _square(network.visual.image_size)
         self.mean = torch.tensor(preprocess['mean'], device=device) * 255  # (3,) RGB, 0-255
         self._std = torch.tensor(preprocess['std'], device=device) * 255
         self.scale = float(network.logit_scale.detach().float().exp())  # of cosines to logits
-        self.network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        self.network = network.to(device=device, dtype=self._dtype).eval().requires_grad_(False)
         self._tokenizer = tokenizer
+        shape = (CROP_BATCH, 3, self.size, self.size)
+        self._network = load_network(_ImageTower(self.network), source, runtime, shape)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -46,7 +65,11 @@ class ClipModel:
 
     def encode_crops(self, crops: Tensor) -> Tensor:
         """Return unit vectors, (N, dim) float32, of crops (N, 3, size, size) 0-255 RGB."""
-        vectors = self.network.encode_image(self.normalise(crops))
+        pixels = self.normalise(crops)
+        if isinstance(self._network, nn.Module):
+            vectors = self._network(pixels)[0]
+        else:
+            vectors = _in_batches(self._network, pixels)
         return functional.normalize(vectors.float(), dim=1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -55,24 +78,55 @@ class ClipModel:
         return scaled.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
 
-def load_clip(
-    settings: ClipSettings, policy: Policy, device: torch.device, dtype: torch.dtype
-) -> ClipModel:
+class _ImageTower(nn.Module):
+    """The image encoder, a batch in, a tuple out."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        vectors: Tensor = self._network.encode_image(pixels)
+        return (vectors,)
+
+
+def _in_batches(tower: Network, pixels: Tensor) -> Tensor:
+    """Encode crops (N, 3, size, size) by batches of one length; zeros fill the last one up."""
+    missing = -len(pixels) % CROP_BATCH
+    filled = functional.pad(pixels, (0, 0, 0, 0, 0, 0, 0, missing))
+    batches = torch.split(filled, CROP_BATCH)
+    return torch.cat([tower(batch)[0] for batch in batches])[: len(pixels)]
+
+
+def load_clip(settings: ClipSettings, policy: Policy, runtime: Runtime) -> ClipModel:
     """Load the network that the settings name.
 
+    Args:
+        settings: which one.
+        policy: whether it may be downloaded.
+        runtime: what it is to run on.
+
     Raises:
-        ModelError: the model is missing, damaged, of another kind, or its file would run code.
+        ModelError: the model is missing, damaged, of another kind, or its file would run code; or
+            the runtime's backend cannot run it.
     """
     weights.silence_libraries()
     import open_clip
 
     with _quiet():
+        source = clip_source(settings, policy)
         if settings.checkpoint:
-            network, tokenizer = _from_file(open_clip, settings)
+            network, tokenizer = _from_file(open_clip, source, settings.model)
         else:
-            folder = clip_folder(settings.model, policy)
-            network, tokenizer = _from_folder(open_clip, folder)
-    return ClipModel(network, tokenizer, device, dtype)
+            network, tokenizer = _from_folder(open_clip, source)
+    return ClipModel(network, tokenizer, source, runtime)
+
+
+def clip_source(settings: ClipSettings, policy: Policy) -> Path:
+    """Return the file or the local folder that holds the weights; see `clip_folder`."""
+    if settings.checkpoint:
+        return Path(settings.checkpoint).expanduser()
+    return clip_folder(settings.model, policy)
 
 
 def clip_folder(name: str, policy: Policy) -> Path:
@@ -125,9 +179,8 @@ def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:
         raise _unloadable(str(folder), error) from error
 
 
-def _from_file(open_clip: Any, settings: ClipSettings) -> tuple[Any, Any]:
+def _from_file(open_clip: Any, file: Path, architecture: str) -> tuple[Any, Any]:
     """Load a checkpoint file into an architecture of open_clip's list."""
-    file, architecture = Path(settings.checkpoint).expanduser(), settings.model
     if architecture not in open_clip.list_models():
         raise ModelError(
             f'with clip.checkpoint, clip.model is an open_clip architecture such as '

@@ -55,6 +55,11 @@ class ClosedSetLabeller:
             n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
         )
 
+    @property
+    def networks(self) -> tuple[object, ...]:
+        """What runs the network."""
+        return (self.segmenter,)
+
     def renumber(self, vocabulary: Vocabulary) -> None:
         """Publish the same classes, in the same order, under other ids."""
         self.vocabulary = vocabulary

@@ -1,4 +1,4 @@
-"""Networks compiled by torch itself, for each size of image at its first one."""
+"""Networks compiled by torch itself, for each shape of batch at its first one."""
 
 import importlib
 import logging
@@ -20,7 +20,7 @@ class CompiledNetwork:
     """A network under torch.compile; run by plain torch, with a warning, where that fails."""
 
     def __init__(self, module: nn.Module, source: Path, runtime: Runtime) -> None:
-        """Prepare; what takes its time, up to minutes, is the first image of each size."""
+        """Prepare; what takes its time, up to minutes, is the first batch of each shape."""
         _keep_to_the_cache()
         self._module, self._name = module, source.name
         # CUDA graphs, replayed for images of a size, write to the same outputs each time.
@@ -29,7 +29,7 @@ class CompiledNetwork:
         self._compiled: Any = torch.compile(module, dynamic=False, mode=mode)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (1, 3, h, w)."""
+        """Run the network on a batch (N, 3, h, w)."""
         if self._compiled is not None:
             try:
                 found: tuple[Tensor, ...] = self._compiled(batch)

@@ -83,9 +83,9 @@ class Config:
     device: str = setting('auto', 'auto, cpu, cuda, cuda:N or mps')
     precision: str = setting(
         'auto',
-        'number format of the networks. auto: fp16 on CUDA; on a CPU the 8-bit form of mask and '
-        'dense network where there is one (the models that ship have it) and OpenVINO runs them, '
-        'else fp32. int8: only such a form will do',
+        'number format of the networks. auto: fp16 on CUDA; on a CPU the 8-bit form of those that '
+        '`backend` runs, where there is one (the models that ship have it) and OpenVINO runs '
+        'them, else fp32. int8: only such a form will do',
         choices=('auto', 'fp32', 'fp16', 'bf16', 'int8'),
     )
     cameras: str = setting(
@@ -127,11 +127,11 @@ class Config:
     )
     backend: str = setting(
         'auto',
-        'what runs mask and dense network; openvino, onnxruntime and tensorrt (through ONNX '
-        'Runtime) convert them once, at the first start. auto: on a CPU, OpenVINO where it is '
-        'installed and the network ships or is converted already (command export), else torch. '
-        'compile: torch.compile, which takes minutes at the first image of each size (on CUDA '
-        'with CUDA graphs); torch where it fails',
+        'what runs mask and dense network and the image encoder of CLIP; openvino, onnxruntime '
+        'and tensorrt (through ONNX Runtime) convert them once, at the first start. auto: on a '
+        'CPU, OpenVINO where it is installed and the network ships or is converted already '
+        '(command export), else torch. compile: torch.compile, which takes minutes at the first '
+        'image of each size (on CUDA with CUDA graphs); torch where it fails',
         choices=('auto', 'torch', 'compile', 'openvino', 'onnxruntime', 'tensorrt'),
     )
     threads: int = setting(0, 'CPU threads of torch; 0: as torch decides', minimum=0, maximum=1024)

@@ -1,7 +1,7 @@
 """Run the networks with OpenVINO, ONNX Runtime, TensorRT or torch.compile instead of plain torch.
 
-Where it is not torch that runs it, a network is converted once, for images of any size, and kept
-in the cache folder under the checksum of its weights.
+Where it is not torch that runs it, a network is converted once, for all batches that it will be
+given, and kept in the cache folder under the checksum of its weights.
 """
 
 import contextlib
@@ -35,17 +35,23 @@ LIBRARIES = {
     'onnxruntime': 'onnxruntime',
     'tensorrt': 'onnxruntime',
 }
-EXAMPLE_SIZE = (256, 320)
+ANY = -1
+IMAGE = (1, 3, ANY, ANY)  # the shape of a batch of one image of any size
+EXAMPLE = (2, 3, 256, 320)  # what stands for ANY while a network is traced
+Shape = tuple[int, int, int, int]
 log = logging.getLogger(__name__)
 
 
-def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
+def load_network(
+    module: nn.Module, source: Path, runtime: Runtime, shape: Shape = IMAGE
+) -> Network:
     """Return what runs a network.
 
     Args:
         module: a batch in, a tuple of tensors out.
         source: the file or folder that its weights came from.
         runtime: its backend and precision are as the settings of these names say.
+        shape: of the batches, with ANY for what may differ between them.
 
     Returns:
         the network on the backend; on torch, with a warning, where it cannot be converted.
@@ -56,7 +62,7 @@ def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
     """
     module = module.eval()
     if _recording is not None:
-        _recording.append(Recorder(module, source))
+        _recording.append(Recorder(module, source, shape))
         return _recording[-1]
     name = _backend(source, runtime)
     if runtime.precision == 'int8' and (name != 'openvino' or int8_file(source) is None):
@@ -74,7 +80,7 @@ def load_network(module: nn.Module, source: Path, runtime: Runtime) -> Network:
     if not _installed(LIBRARIES[name]):
         raise ModelError(f'backend {name} is not installed: pip install {LIBRARIES[name]}')
     try:
-        return ENGINES[name](module, source, runtime)
+        return ENGINES[name](module, source, runtime, shape)
     except ModelError:
         raise
     except Exception as error:  # whatever the exporters and libraries raise
@@ -100,10 +106,11 @@ class Recorder:
 
     module: nn.Module
     source: Path
+    shape: Shape = IMAGE
     batches: list[Tensor] = field(default_factory=list)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (1, 3, h, w)."""
+        """Run the network on a batch (N, 3, h, w)."""
         self.batches.append(batch.cpu().clone())
         found: tuple[Tensor, ...] = self.module(batch)
         return found
@@ -128,13 +135,13 @@ class OpenVinoNetwork:
 
     outside_torch = True
 
-    def __init__(self, module: nn.Module, source: Path, runtime: Runtime) -> None:
+    def __init__(self, module: nn.Module, source: Path, runtime: Runtime, shape: Shape) -> None:
         """Convert, or take the conversion of an earlier run, or the 8-bit form."""
         eight_bits = int8_file(source) if runtime.precision in ('auto', 'int8') else None
         file = eight_bits or _openvino_file(source)
         if not file.is_file():
             log.info('converting %s for OpenVINO, once', source.name)
-            export_openvino(module, file)
+            export_openvino(module, file, shape)
         self.images_at_once = runtime.images_at_once
         several = self.images_at_once > 1
         options = {
@@ -150,7 +157,7 @@ class OpenVinoNetwork:
         self._outputs = len(model.outputs)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (N, 3, h, w) float32; N is 1 unless it takes batches."""
+        """Run the network on a float32 batch of the shape that it was converted for."""
         request = self._idle.get()
         try:
             request.infer({0: batch.contiguous().numpy()}, share_inputs=True)
@@ -166,7 +173,12 @@ class OnnxNetwork:
     outside_torch = True
 
     def __init__(
-        self, module: nn.Module, source: Path, runtime: Runtime, tensorrt: bool = False
+        self,
+        module: nn.Module,
+        source: Path,
+        runtime: Runtime,
+        shape: Shape,
+        tensorrt: bool = False,
     ) -> None:
         """Convert, or take the conversion of an earlier run."""
         import onnxruntime as untyped_onnxruntime
@@ -174,7 +186,7 @@ class OnnxNetwork:
         onnxruntime: Any = untyped_onnxruntime
         file = engine_file(source, 'onnx')
         if not file.is_file():
-            export_onnx(module, file)
+            export_onnx(module, file, shape)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         providers = _providers(runtime.device, tensorrt, file.parent)
@@ -187,17 +199,21 @@ class OnnxNetwork:
         self.takes_batches = not isinstance(self._session.get_inputs()[0].shape[0], int)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on a batch (N, 3, h, w); N is 1 unless it takes batches."""
+        """Run the network on a batch of the shape that it was converted for."""
         found = self._session.run(None, {'batch': batch.float().contiguous().cpu().numpy()})
         return tuple(torch.from_numpy(values).to(self._device, batch.dtype) for values in found)
 
 
-def _tensorrt(module: nn.Module, source: Path, runtime: Runtime) -> Network:
-    return OnnxNetwork(module, source, runtime, tensorrt=True)
+def _compiled(module: nn.Module, source: Path, runtime: Runtime, _: Shape) -> Network:
+    return CompiledNetwork(module, source, runtime)
 
 
-ENGINES: dict[str, Callable[[nn.Module, Path, Runtime], Network]] = {
-    'compile': CompiledNetwork,
+def _tensorrt(module: nn.Module, source: Path, runtime: Runtime, shape: Shape) -> Network:
+    return OnnxNetwork(module, source, runtime, shape, tensorrt=True)
+
+
+ENGINES: dict[str, Callable[[nn.Module, Path, Runtime, Shape], Network]] = {
+    'compile': _compiled,
     'openvino': OpenVinoNetwork,
     'onnxruntime': OnnxNetwork,
     'tensorrt': _tensorrt,
@@ -257,20 +273,21 @@ def _openvino_file(source: Path) -> Path:
     return engine_file(source, f'openvino{importlib.metadata.version("openvino")}.xml')
 
 
-def export_openvino(module: nn.Module, file: Path) -> None:
-    """Write a network as OpenVINO's .xml and .bin, for batches of any height and width."""
+def export_openvino(module: nn.Module, file: Path, shape: Shape = IMAGE) -> None:
+    """Write a network as OpenVINO's .xml and .bin, for batches of a shape."""
     openvino = _openvino()
     with _traceable(module):
-        model = openvino.convert_model(module, example_input=_example(), input=[[1, 3, -1, -1]])
+        model = openvino.convert_model(module, example_input=_example(shape), input=[list(shape)])
     with _written(file, file.with_suffix('.bin')) as partial:
         openvino.save_model(model, partial, compress_to_fp16=False)
 
 
-def export_int8(network: Recorder) -> Path:
+def export_int8(network: Recorder, exact: int = 0) -> Path:
     """Write a network's 8-bit form to the cache: post-training quantisation by NNCF.
 
     Args:
         network: with batches of some hundred images of the kind that it will see.
+        exact: so many of its first convolutions keep their numbers.
 
     Returns:
         the .xml file; its .bin lies beside it.
@@ -284,37 +301,45 @@ def export_int8(network: Recorder) -> Path:
     import nncf as untyped_nncf
 
     nncf: Any = untyped_nncf
-    exact = _openvino_file(network.source)
-    if not exact.is_file():
-        export_openvino(network.module, exact)
+    plain = _openvino_file(network.source)
+    if not plain.is_file():
+        export_openvino(network.module, plain, network.shape)
+    model = _core(os.getpid()).read_model(plain)
+    convolutions = [op for op in model.get_ordered_ops() if 'Convolution' in op.get_type_name()]
     quantised = nncf.quantize(
-        _core(os.getpid()).read_model(exact),
+        model,
         nncf.Dataset([batch.numpy() for batch in network.batches]),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(network.batches),
+        ignored_scope=nncf.IgnoredScope(
+            names=[op.get_friendly_name() for op in convolutions[:exact]]
+        ),
     )
-    file = exact.with_name(f'{_stem(network.source)}.int8.xml')
+    file = plain.with_name(f'{_stem(network.source)}.int8.xml')
     with _written(file, file.with_suffix('.bin')) as partial:
         openvino.save_model(quantised, partial)
     return file
 
 
-def export_onnx(module: nn.Module, file: Path) -> None:
-    """Write a network as ONNX, for batches of any height and width."""
+def export_onnx(module: nn.Module, file: Path, shape: Shape = IMAGE) -> None:
+    """Write a network as ONNX, for batches of a shape."""
+    names = ('images', 'channels', 'height', 'width')
+    axes = {i: names[i] for i, length in enumerate(shape) if length == ANY}
     with _traceable(module), _written(file) as partial:
         torch.onnx.export(
             module,
-            (_example(),),
+            (_example(shape),),
             partial,
             dynamo=False,
             input_names=['batch'],
-            dynamic_axes={'batch': {2: 'height', 3: 'width'}},
+            dynamic_axes={'batch': axes},
             opset_version=17,
         )
 
 
-def _example() -> Tensor:
-    return torch.rand(1, 3, *EXAMPLE_SIZE)
+def _example(shape: Shape) -> Tensor:
+    lengths = zip(shape, EXAMPLE, strict=True)
+    return torch.rand([some if length == ANY else length for length, some in lengths])
 
 
 def _installed(library: str) -> bool:

@@ -42,6 +42,11 @@ class HybridLabeller:
         """The names that `label` chooses from."""
         return self._names.vocabulary
 
+    @property
+    def networks(self) -> tuple[object, ...]:
+        """What runs the networks."""
+        return self._segmenter, self._model
+
     def check(self, vocabulary: Vocabulary) -> None:
         """Refuse names that are to come from the segmenter and are not of its classes.
 

@@ -69,6 +69,7 @@ class MasksOnly:
     """The labeller `none`: masks without names."""
 
     vocabulary = vocabularies.from_names(['segment'])
+    networks = ()
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Leave every mask and pixel unlabelled."""
@@ -90,16 +91,13 @@ def _closed_set(config: Config, policy: Policy, runtime: Runtime) -> MaskLabelle
 
 def _clip(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    return ClipLabeller(
-        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
-    )
+    return ClipLabeller(load_clip(config.clip, policy, runtime), vocabulary, config)
 
 
 def _clip_dense(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
-    return ClipDenseLabeller(
-        load_clip(config.clip, policy, runtime.device, runtime.dtype), vocabulary, config
-    )
+    on_torch = Runtime(runtime.device, runtime.dtype)  # features inside of the tower are read
+    return ClipDenseLabeller(load_clip(config.clip, policy, on_torch), vocabulary, config)
 
 
 def _dense_text(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
@@ -111,7 +109,7 @@ def _dense_text(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabul
 def _hybrid(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
     vocabulary = required(config)
     segmenter = load_dense(config.dense, policy, runtime)
-    clip = load_clip(config.clip, policy, runtime.device, runtime.dtype)
+    clip = load_clip(config.clip, policy, runtime)
     return HybridLabeller(segmenter, clip, vocabulary, config)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core import config as configuration
 from semantic_fast_sam_ros.core import loading, reuse, weights
-from semantic_fast_sam_ros.core.batching import images_at_once, outside_torch
+from semantic_fast_sam_ros.core.batching import images_at_once, networks_of, outside_torch
 from semantic_fast_sam_ros.core.carried import CarriedLabels
 from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
 from semantic_fast_sam_ros.core.config import Config
@@ -134,10 +134,8 @@ class SemanticFastSam:
 
     @property
     def _networks(self) -> list[object]:
-        """What runs the networks, as far as it says how it does."""
-        if isinstance(self._labeller, ClosedSetLabeller):
-            return [self._generator, self._labeller.segmenter]
-        return [self._generator]
+        """What runs the networks."""
+        return [self._generator, *networks_of(self._labeller)]
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -274,8 +272,7 @@ class SemanticFastSam:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Wait for the pipeline, and share the CPU's threads out while it labels."""
-        closed = isinstance(self._labeller, ClosedSetLabeller | loading.MasksOnly)
-        apart = closed and all(map(outside_torch, self._networks))
+        apart = all(map(outside_torch, self._networks))
         lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
         threads = (
             in_place_of_torch(self._threads) if apart or self._threads == 1 else nullcontext()

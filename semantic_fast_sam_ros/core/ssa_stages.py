@@ -68,6 +68,6 @@ def load_stages(config: Config, policy: Policy, runtime: Runtime) -> Stages:
     return Stages(
         tuple(closed_sets),
         BlipCaptioner(pretrained_folder(settings.caption_model, policy), device, dtype),
-        load_clip(clip, policy, device, dtype),
+        load_clip(clip, policy, runtime),
         ClipSegSegmenter(pretrained_folder(settings.clipseg_model, policy), device, dtype),
     )

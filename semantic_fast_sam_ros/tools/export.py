@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from semantic_fast_sam_ros.bags.images import find_files, read_file
 from semantic_fast_sam_ros.benchmarking import scenes
 from semantic_fast_sam_ros.core import engines, weights
+from semantic_fast_sam_ros.core.clip_model import EXACT_CONVOLUTIONS, clip_source
 from semantic_fast_sam_ros.core.config import Config
 from semantic_fast_sam_ros.core.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
@@ -78,8 +79,10 @@ def quantise(config: Config, images: list[Rgb]) -> None:
         pipeline = SemanticFastSam(replace(config, backend='torch', precision='fp32'))
     for image in images:
         pipeline(image)
+    clip = clip_source(config.clip, policy_of(config)) if names_crops(config) else None
     for network in networks:
-        engines.export_int8(network)
+        exact = EXACT_CONVOLUTIONS if network.source == clip else 0
+        engines.export_int8(network, exact)
 
 
 def compare(
@@ -106,7 +109,13 @@ def sources(config: Config) -> list[Path]:
         models.append(config.dense.model)
         by_file = config.dense.model.endswith(weights.CHECKPOINT_SUFFIXES)
         found.append(weights.checkpoint_file if by_file else weights.pretrained_folder)
-    return [Path(find(name, policy)) for find, name in zip(found, models, strict=True)]
+    files = [Path(find(name, policy)) for find, name in zip(found, models, strict=True)]
+    return [*files, clip_source(config.clip, policy)] if names_crops(config) else files
+
+
+def names_crops(config: Config) -> bool:
+    """Say whether the CLIP of the settings clip.* looks at crops."""
+    return config.labeller in ('clip', 'hybrid')
 
 
 def _timed(pipeline: SemanticFastSam, image: Rgb) -> tuple[NDArray[np.unsignedinteger], float]:

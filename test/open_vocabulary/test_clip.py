@@ -13,15 +13,17 @@ from tiny_clip import SIDE, write_clip
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.clip_model import load_clip
+from semantic_fast_sam_ros.core.clip_model import CROP_BATCH, load_clip
 from semantic_fast_sam_ros.core.config import Config, from_values
 from semantic_fast_sam_ros.core.errors import ConfigError, ModelError
+from semantic_fast_sam_ros.core.model_settings import ClipSettings
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, parse_list
 from semantic_fast_sam_ros.core.weights import Policy
 
-CPU, FP32 = torch.device('cpu'), torch.float32
+CPU = torch.device('cpu')
 NAMES = 'road, car | vehicle | automobile, traffic light, dog'
 # Crops of exactly the model's size, so that the two ways of resizing do not enter.
 PLAIN = {'clip.scales': '1', 'clip.fill': 'none', 'vote.hypotheses': 4, 'clip.batch': 2}
@@ -31,7 +33,7 @@ def labeller(clip_path: Path, names: str = NAMES, **settings: object) -> ClipLab
     """Return the labeller on the tiny model; settings by name, dots as double underscores."""
     changed = {name.replace('__', '.'): value for name, value in settings.items()}
     config = from_values({'labeller': 'clip', 'clip.model': str(clip_path), **PLAIN, **changed})
-    model = load_clip(config.clip, Policy(offline=True), CPU, FP32)
+    model = load_clip(config.clip, Policy(offline=True), Runtime(CPU))
     return ClipLabeller(model, parse_list(names), config)
 
 
@@ -65,6 +67,20 @@ def plainly(folder: Path, crop: Tensor, vocabulary: Vocabulary, templates: tuple
             columns.append(mean / mean.norm())
         features = model.eval().encode_image(transform(picture)[None], normalize=True)
         return (model.logit_scale.exp() * features @ torch.stack(columns, 1)).softmax(1)[0]
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+@pytest.mark.parametrize('crops', [1, CROP_BATCH, CROP_BATCH + 3])
+def test_vectors_of_any_number_of_crops_are_those_of_torch(
+    backend: str, crops: int, clip_path: Path
+) -> None:
+    pytest.importorskip(backend, reason=f'{backend} is not installed')
+    settings, policy = ClipSettings(model=str(clip_path)), Policy(offline=True)
+    there = load_clip(settings, policy, Runtime(CPU, backend=backend))
+    pixels = 255 * torch.rand((crops, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = load_clip(settings, policy, Runtime(CPU)).encode_crops(pixels)
+        torch.testing.assert_close(there.encode_crops(pixels), expected, rtol=0, atol=1e-5)
 
 
 def test_scores_are_those_of_the_library_one_by_one(clip_path: Path) -> None:
@@ -157,7 +173,7 @@ def test_shipped_hub_names_resolve_to_a_reason_when_offline(tmp_path: Path) -> N
     ):
         config = from_values({'clip.model': name})
         with pytest.raises(ModelError, match=reason):
-            load_clip(config.clip, Policy(offline=True), CPU, FP32)
+            load_clip(config.clip, Policy(offline=True), Runtime(CPU))
 
 
 def test_damaged_and_code_carrying_weights_are_refused(tmp_path: Path) -> None:
@@ -182,7 +198,7 @@ def test_checkpoint_file_needs_an_architecture(clip_path: Path, tmp_path: Path) 
         ({'clip.model': 'ViT-B-32', 'clip.checkpoint': weights}, 'cannot load an open_clip'),
     ):
         with pytest.raises(ModelError, match=reason):
-            load_clip(from_values(settings).clip, Policy(), CPU, FP32)
+            load_clip(from_values(settings).clip, Policy(), Runtime(CPU))
 
 
 def test_templates_scales_and_negatives_are_checked(clip_path: Path) -> None:

@@ -13,18 +13,19 @@ from semantic_fast_sam_ros.core.clip_dense import ClipDenseLabeller, dense_featu
 from semantic_fast_sam_ros.core.clip_model import ClipModel, load_clip
 from semantic_fast_sam_ros.core.config import from_values
 from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.types import MaskProposals
 from semantic_fast_sam_ros.core.vocabulary import parse_list
 from semantic_fast_sam_ros.core.weights import Policy
 
-CPU, FP32 = torch.device('cpu'), torch.float32
+CPU = torch.device('cpu')
 
 
 @pytest.fixture(scope='module')
 def model(clip_path: Path) -> ClipModel:
     """Give the tiny CLIP model."""
     config = from_values({'clip.model': str(clip_path)})
-    return load_clip(config.clip, Policy(offline=True), CPU, FP32)
+    return load_clip(config.clip, Policy(offline=True), Runtime(CPU))
 
 
 def convolutional(dim: int = 16) -> Any:
@@ -98,7 +99,7 @@ def test_no_masks_give_no_labels(model: ClipModel) -> None:
 
 
 def test_tower_without_places_is_refused(model: ClipModel) -> None:
-    other = ClipModel(model.network, None, CPU, FP32)
+    other = ClipModel(model.network, None, Path('anywhere'), Runtime(CPU))
     visual = other.network.visual
     other.network.visual = torch.nn.Identity()
     try:

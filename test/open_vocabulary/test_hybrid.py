@@ -40,7 +40,9 @@ def config(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
 def hybrid(config: Config, vocabulary: Vocabulary) -> HybridLabeller:
     policy = Policy(offline=True)
     segmenter = load_dense(config.dense, policy, Runtime(CPU))
-    return HybridLabeller(segmenter, load_clip(config.clip, policy, CPU, FP32), vocabulary, config)
+    return HybridLabeller(
+        segmenter, load_clip(config.clip, policy, Runtime(CPU)), vocabulary, config
+    )
 
 
 def scene() -> tuple[Tensor, MaskProposals]:
@@ -71,7 +73,7 @@ class Halves:
 
 def test_each_mask_is_named_by_the_branch_that_it_falls_to(config: Config) -> None:
     image, proposals = scene()
-    model = load_clip(config.clip, Policy(offline=True), CPU, FP32)
+    model = load_clip(config.clip, Policy(offline=True), Runtime(CPU))
     names = parse_list('road, shopping trolley, dog')
     with torch.inference_mode():
         labels = HybridLabeller(Halves(), model, names, config).label(image, proposals)

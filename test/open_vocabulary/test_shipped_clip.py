@@ -10,6 +10,7 @@ from semantic_fast_sam_ros.core.clip import ClipLabeller
 from semantic_fast_sam_ros.core.clip_model import load_clip
 from semantic_fast_sam_ros.core.config import load_profile
 from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.runtime import Runtime
 from semantic_fast_sam_ros.core.vocabulary import resolve
 from semantic_fast_sam_ros.core.weights import Policy
 
@@ -19,7 +20,7 @@ FOLDER = resource_folder('models') / 'clip_camvid'
 def labeller(names: str) -> ClipLabeller:
     """Return the labeller of the profile, asked with these names."""
     config = load_profile('embedded_open')
-    model = load_clip(config.clip, Policy(offline=True), torch.device('cpu'), torch.float32)
+    model = load_clip(config.clip, Policy(offline=True), Runtime(torch.device('cpu')))
     return ClipLabeller(model, resolve(names), config)
 
 

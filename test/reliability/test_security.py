@@ -38,7 +38,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     'dense': lambda file: load_dense(DenseSettings(model=str(file)), TRUSTING, Runtime(CPU)),
     'yoloe text': lambda file: YoloeText(file, CPU),
     'clip checkpoint': lambda file: load_clip(
-        ClipSettings(model='ViT-B-32', checkpoint=str(file)), TRUSTING, CPU, FLOAT
+        ClipSettings(model='ViT-B-32', checkpoint=str(file)), TRUSTING, Runtime(CPU)
     ),
 }
 # Loaders of a folder, what writes a good one, and the names of weights there that are pickles.
@@ -57,7 +57,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any], str]] = {
     'groupvit': (lambda folder: load_transformers(folder, 'GroupViTModel'), write_groupvit, BIN),
     'captions': (lambda folder: BlipCaptioner(folder, CPU, FLOAT), write_blip, BIN),
     'clip': (
-        lambda folder: load_clip(ClipSettings(model=str(folder)), TRUSTING, CPU, FLOAT),
+        lambda folder: load_clip(ClipSettings(model=str(folder)), TRUSTING, Runtime(CPU)),
         write_clip,
         OPEN_CLIP,
     ),

@@ -9,15 +9,26 @@ from semantic_fast_sam_ros.__main__ import main
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_shipped_networks_are_converted_and_label_alike(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ('profile', 'beside_masks'),
+    [('embedded', 'dense_lite0_camvid'), ('embedded_open', 'clip_camvid')],
+)
+def test_shipped_networks_are_converted_and_label_alike(
+    profile, beside_masks, tmp_path, monkeypatch, capsys
+):
     if importlib.util.find_spec('openvino') is None:
         pytest.skip('openvino is not installed')
     monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path / 'cache'))
-    assert main(['export', '--device', 'cpu', '--output', str(tmp_path / 'out')]) == 0
+    assert (
+        main(
+            ['export', '--profile', profile, '--device', 'cpu', '--output', str(tmp_path / 'out')]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert 'labels equal on' in said and 'openvino: ' in said and 'torch: ' in said
     stems = {file.name.partition('-')[0] for file in (tmp_path / 'out').glob('*.xml')}
-    assert stems == {'fastsam_n_camvid', 'dense_lite0_camvid'}
+    assert stems == {'fastsam_n_camvid', beside_masks}
     assert {f.suffix for f in (tmp_path / 'out').iterdir()} == {'.xml', '.bin'}
 
 
