@@ -38,6 +38,7 @@ from semantic_fast_sam_ros.core.types import (
     MaskLabels,
     MaskProposals,
     SegmentationResult,
+    whole_image,
 )
 from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.core.yoloe import YoloeLabeller
@@ -128,9 +129,11 @@ class SemanticFastSam:
         One where the order of the images decides which ids new names get, and where the labeller
         remembers what the generator found.
         """
-        if isinstance(self._labeller, NameFinder | YoloeLabeller):
-            return 1
-        return min(map(images_at_once, self._networks)) + 1
+        return 1 if self._remembers else min(map(images_at_once, self._networks)) + 1
+
+    @property
+    def _remembers(self) -> bool:
+        return isinstance(self._labeller, NameFinder | YoloeLabeller)
 
     @property
     def _networks(self) -> list[object]:
@@ -175,7 +178,12 @@ class SemanticFastSam:
 
     def warm_up(self) -> None:
         """Run one grey image, so that the first real one does not pay for lazy start-up."""
-        self(np.full((*WARM_UP_SIZE, 3), 114, np.uint8))
+        image = np.full((*WARM_UP_SIZE, 3), 114, np.uint8)
+        self(image)
+        # Nothing is found in it, so what only names masks has done nothing yet.
+        if self.open_vocabulary and not self._remembers:
+            with self._turn(), torch.inference_mode():
+                self._labeller.label(self._upload(image), whole_image(WARM_UP_SIZE, self.device))
 
     def update(self, config: Config) -> None:
         """Take over the live settings of a configuration from the next image on."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+import torch
 import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
@@ -57,6 +58,14 @@ class MaskProposals:
         shapes = self.shapes
         chosen = shapes[index] if isinstance(shapes, Tensor) else shapes.take(index)
         return MaskProposals(chosen, self.boxes[index], self.scores[index])
+
+
+def whole_image(size: tuple[int, int], device: torch.device) -> MaskProposals:
+    """Return the one mask that covers an image of (height, width)."""
+    height, width = size
+    boxes = torch.tensor([[0.0, 0.0, width, height]], device=device)
+    masks = torch.ones((1, height, width), dtype=torch.bool, device=device)
+    return MaskProposals(masks, boxes, torch.ones(1, device=device))
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ def same(found: SegmentationResult, wanted: SegmentationResult) -> bool:
     return all(np.array_equal(a, b) for a, b in (*pairs, *ranked))
 
 
+def test_warming_up_encodes_a_mask(pipeline: SemanticFastSam, encoded: list[int]) -> None:
+    pipeline.warm_up()
+    assert sum(encoded) > 0
+
+
 def test_the_same_image_again_costs_no_pass_and_gets_the_same_labels(
     pipeline: SemanticFastSam, street: np.ndarray, encoded: list[int]
 ) -> None:
