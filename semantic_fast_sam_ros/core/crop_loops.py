@@ -9,7 +9,12 @@ import numpy as np
 
 from semantic_fast_sam_ros.core.loops import Bools, Bytes, Floats, Ints, compiled
 
-QUARTER, HALF, ONE = np.float32(0.25), np.float32(0.5), np.float32(1)
+HALF, ONE = np.float32(0.5), np.float32(1)
+
+
+@compiled
+def _mix(first: Any, second: Any, share: float) -> Any:
+    return (ONE - share) * np.float32(first) + share * np.float32(second)
 
 
 @compiled
@@ -17,17 +22,13 @@ def halve(source: Any, target: Floats, start: int, stop: int) -> None:
     """Average each 2 x 2 pixels of (h, w, 3), at odd edges what there is, in some target rows."""
     height, width = source.shape[:2]
     for y in range(start, stop):
-        lower = min(2 * y + 1, height - 1)
+        upper, lower = 2 * y, min(2 * y + 1, height - 1)
         for x in range(target.shape[1]):
-            right = min(2 * x + 1, width - 1)
+            left, right = 2 * x, min(2 * x + 1, width - 1)
             for c in range(3):
-                upper_sum = np.float32(source[2 * y, 2 * x, c]) + np.float32(
-                    source[2 * y, right, c]
-                )
-                lower_sum = np.float32(source[lower, 2 * x, c]) + np.float32(
-                    source[lower, right, c]
-                )
-                target[y, x, c] = (upper_sum + lower_sum) * QUARTER
+                above = _mix(source[upper, left, c], source[upper, right, c], HALF)
+                below = _mix(source[lower, left, c], source[lower, right, c], HALF)
+                target[y, x, c] = _mix(above, below, HALF)
 
 
 @compiled
@@ -114,17 +115,12 @@ def _sample(
     size = crop.shape[1]
     for i in range(size):
         upper, lower = first_row + down[i, 0], first_row + down[i, 1]
-        share = lower_share[i]
         for j in range(size):
-            left, right = across[j, 0], across[j, 1]
+            left, right, share = across[j, 0], across[j, 1], right_share[j]
             for c in range(3):
-                above = (ONE - right_share[j]) * np.float32(source[upper, left, c]) + right_share[
-                    j
-                ] * np.float32(source[upper, right, c])
-                below = (ONE - right_share[j]) * np.float32(source[lower, left, c]) + right_share[
-                    j
-                ] * np.float32(source[lower, right, c])
-                crop[c, i, j] = (ONE - share) * above + share * below
+                above = _mix(source[upper, left, c], source[upper, right, c], share)
+                below = _mix(source[lower, left, c], source[lower, right, c], share)
+                crop[c, i, j] = _mix(above, below, lower_share[i])
 
 
 @compiled
