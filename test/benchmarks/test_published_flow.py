@@ -75,7 +75,7 @@ def test_peers_are_compared_on_the_shipped_models():
     values = {**peers.PUBLISHED_VOTE, 'vocabulary': '', 'offline': True}
     values |= {'masks.image_size': 96, 'dense.image_size': 64}
     found = peers.measure('96x64', 4, 1, load_profile('embedded', values))
-    assert len(found) == 8
+    assert len(found) == 9
     for entry in found:
         assert entry['size'] == '96x64'
         assert entry['peer_ms'] > 0
