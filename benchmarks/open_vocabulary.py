@@ -82,7 +82,8 @@ def _medians(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, fl
 def measure(model: str, rounds: int) -> dict[str, Any]:
     """Return the times in ms by vocabulary size and by number of masks."""
     folder = clip_folder(model, Policy())
-    config = from_values({'labeller': 'clip', 'clip.model': str(folder), 'clip.fill': 'mean'})
+    values = {'labeller': 'clip', 'clip.model': str(folder), 'clip.fill': 'mean', 'device': 'cpu'}
+    config = from_values(values)
     clip = load_clip(config.clip, Policy(), choose_runtime(config))
     image, fixed = scene(FIXED_MASKS)
     few = fixed.take(torch.arange(PUBLISHED_MASKS))

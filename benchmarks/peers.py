@@ -145,7 +145,7 @@ def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
     """Time the naming of the masks by CLIP, by the small model that ships."""
     from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
 
-    config = load_profile('embedded_open', {'clip.fill': 'mean', 'offline': True})
+    config = load_profile('embedded_open', {'clip.fill': 'mean', 'offline': True, 'device': 'cpu'})
     policy = policy_of(config)
     vocabulary = from_names([f'thing number {i}' for i in range(NAMES)])
     runtimes = {NAMES_SHIP: choose_runtime(config), NAMES_SAME: Runtime(torch.device('cpu'))}

@@ -57,16 +57,15 @@ def cut(
         stop: the one behind the last.
     """
     size = crops.shape[2]
-    across, down = (np.empty((size, 2), np.int32), np.empty((size, 2), np.int32))
+    across, down = np.empty((size, 2), np.int32), np.empty((size, 2), np.int32)
     right_share, lower_share = np.empty(size, np.float32), np.empty(size, np.float32)
     in_columns, in_rows = np.empty(size, np.bool_), np.empty(size, np.bool_)
     for n in range(start, stop):
         first_row, height, width = places[levels[n]]
         gain = HALF ** levels[n]
-        _points(boxes[n, 0], boxes[n, 2], gain, width, across, right_share)
-        _points(boxes[n, 1], boxes[n, 3], gain, height, down, lower_share)
-        _inside(boxes[n, 0], boxes[n, 2], image.shape[1], in_columns)
-        _inside(boxes[n, 1], boxes[n, 3], image.shape[0], in_rows)
+        x1, y1, x2, y2 = boxes[n]
+        _points(x1, x2, image.shape[1], gain, width, across, right_share, in_columns)
+        _points(y1, y2, image.shape[0], gain, height, down, lower_share, in_rows)
         if levels[n] == 0:
             _sample(image, 0, across, down, right_share, lower_share, crops[n])
         else:
@@ -79,12 +78,23 @@ def cut(
 
 @compiled
 def _points(
-    low: float, high: float, gain: float, length: int, pixels: Ints, shares: Floats
+    low: float,
+    high: float,
+    image_length: int,
+    gain: float,
+    length: int,
+    pixels: Ints,
+    shares: Floats,
+    inside: Bools,
 ) -> None:
-    """Write the two pixels of a copy round each point of a crop, and the second one's share."""
+    """Write the two pixels of a copy round each point of a crop, and the second one's share.
+
+    And whether the point lies in the image.
+    """
     size, limit = len(pixels), np.float32(length - 1)
     for i in range(size):
         point = low + (np.float32(i) + HALF) / np.float32(size) * (high - low)
+        inside[i] = point >= 0 and point < image_length
         place = point * gain - HALF
         before = np.floor(place)
         shares[i] = place - before
@@ -92,14 +102,6 @@ def _points(
             pixel = before + np.float32(k)
             pixel = pixel if pixel > 0 else np.float32(0)  # so where it is no number
             pixels[i, k] = np.int32(pixel if pixel < limit else limit)
-
-
-@compiled
-def _inside(low: float, high: float, length: int, inside: Bools) -> None:
-    size = len(inside)
-    for i in range(size):
-        point = low + (np.float32(i) + HALF) / np.float32(size) * (high - low)
-        inside[i] = point >= 0 and point < length
 
 
 @compiled

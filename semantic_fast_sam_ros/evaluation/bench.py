@@ -228,7 +228,7 @@ class Bench:
             times.append(1000 * (time.perf_counter() - started))
         return result, times
 
-    def _load_closed(self, rows: list[Row]) -> '_Closed | None':
+    def _load_closed(self, rows: list[Row]) -> ClosedSetLabeller | None:
         if all(_is_open(row) for row in rows):
             return None
         config = self._config
@@ -237,7 +237,7 @@ class Bench:
         policy = loading.policy_of(config)
         segmenter = load_dense(config.dense, policy, self._runtime)
         names = closed_set_vocabulary(segmenter.class_names, wanted, groups)
-        return _Closed(segmenter, names, config.vote)
+        return ClosedSetLabeller(segmenter, names, config.vote)
 
     def _load_generators(self, rows: list[Row], sam: str) -> dict[str, MaskGenerator]:
         config, policy = self._config, loading.policy_of(self._config)
@@ -261,14 +261,6 @@ class Bench:
         labeller = self._open[row.name] if _is_open(row) else self._closed
         assert labeller is not None
         return map_classes(labeller.vocabulary, self._wanted)
-
-
-class _Closed(ClosedSetLabeller):
-    """The labeller of the pipeline, its segmenter in reach."""
-
-    def __init__(self, segmenter, vocabulary, settings) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(segmenter, vocabulary, settings)
-        self.segmenter = segmenter
 
 
 def _is_open(row: Row) -> bool:
