@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.model_settings import MaskSettings
+from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 

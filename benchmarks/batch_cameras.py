@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros import SemanticFastSam
 from semantic_fast_sam_ros.benchmarking.clock import median
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 
 NETWORKS = ('mask_network', 'dense_network')
 Images = Sequence[NDArray[np.uint8]]
@@ -74,8 +74,8 @@ def in_turn(segment: SemanticFastSam, images: Images) -> Round:
 def together(segment: SemanticFastSam, images: Images) -> Round:
     """Let the networks see all images in one pass, as `batch_cameras` does."""
     began = time.perf_counter()
-    seen = segment.look(images)
-    pairs = zip(images, seen, strict=True)
+    outputs = segment.run_networks(images)
+    pairs = zip(images, outputs, strict=True)
     return timed([lambda i=i, s=s: segment(i, None, s) for i, s in pairs], began)
 
 

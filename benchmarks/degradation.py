@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from semantic_fast_sam_ros import SemanticFastSam
-from semantic_fast_sam_ros.core.config import load_profile
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.evaluation.confusion import confusion_matrix, mean_iou
 from semantic_fast_sam_ros.evaluation.datasets import Source, read_data_set
 from semantic_fast_sam_ros.evaluation.mapping import map_classes

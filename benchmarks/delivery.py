@@ -30,7 +30,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.ros import qos
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from semantic_fast_sam_ros.bags.cluster import DONE, PARTS, Pool, label_on_cluster
 from semantic_fast_sam_ros.bags.job import Job
-from semantic_fast_sam_ros.core.config import load_profile
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
 
 PARTS_COUNT = 10
 LOOK_PERIOD_S = 0.02

@@ -20,8 +20,8 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from semantic_fast_sam_ros.benchmarking import scenes
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import PACKAGE, resource_folder
 
 TOPIC = '/benchmark/image'
 START_LIMIT_S = 100.0

@@ -32,7 +32,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 from semantic_fast_sam_ros.ros.qos import input_qos
 

@@ -22,13 +22,13 @@ from camvid import CLASSES, load_pairs
 from road_names import HELD_OUT_NAMES
 from train_clip import MINIMUM_EVALUATION_AREA, Segments, find_segments
 
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.clip_model import load_clip
-from semantic_fast_sam_ros.core.config import load_profile
-from semantic_fast_sam_ros.core.runtime import choose_runtime
-from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import from_names
-from semantic_fast_sam_ros.core.weights import Policy
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 
 QUESTIONS = {
     'class names': list(CLASSES),

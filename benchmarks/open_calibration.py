@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'models' / 'trainin
 
 from camvid import CLASSES, IGNORE, load_pairs
 
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.config import load_profile
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
 
 WEIGHTS = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.25), (0.0, 0.5), (0.5, 0.25))
 MINIMUM_AREA = 200

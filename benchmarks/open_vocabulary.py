@@ -28,14 +28,14 @@ from published import OneByOne
 from torch import Tensor
 
 from semantic_fast_sam_ros.benchmarking import clock, machine
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
-from semantic_fast_sam_ros.core.config import from_values
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_folder, load_clip
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.runtime import choose_runtime
-from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
-from semantic_fast_sam_ros.core.weights import Policy
+from semantic_fast_sam_ros.core.settings.config import from_values
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.tools.sources import street_photo
 
 VOCABULARIES = (4, 16, 64, 400)

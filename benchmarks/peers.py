@@ -29,15 +29,16 @@ import torch
 from semantic_fast_sam_ros.benchmarking import report, scenes
 from semantic_fast_sam_ros.benchmarking.clock import by_turns, elapsed_ms, median
 from semantic_fast_sam_ros.benchmarking.stages import limit_masks
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import Config, load_profile
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.loading import policy_of
-from semantic_fast_sam_ros.core.masks import rasterise
+from semantic_fast_sam_ros.core.masks.painting import rasterise
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import Runtime, choose_runtime
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.runtime import Runtime, choose_runtime
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 
 NAMES = 40
 SLOW_ROUNDS = 3
@@ -70,7 +71,7 @@ class Bench:
 
 def compare_votes(bench: Bench, rounds: int) -> list[Comparison]:
     """Time vote and painting alone, by votes on the dense grid (as shipped) and of every pixel."""
-    from semantic_fast_sam_ros.core.masks import largest_first
+    from semantic_fast_sam_ros.core.masks.painting import largest_first
 
     labeller = bench.pipeline._labeller
     assert isinstance(labeller, ClosedSetLabeller)
@@ -143,7 +144,7 @@ def compare_closed(bench: Bench, rounds: int) -> list[Comparison]:
 
 def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
     """Time the naming of the masks by CLIP, by the small model that ships."""
-    from semantic_fast_sam_ros.core.clip_model import clip_folder, load_clip
+    from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_folder, load_clip
 
     config = load_profile('embedded_open', {'clip.fill': 'mean', 'offline': True, 'device': 'cpu'})
     policy = policy_of(config)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import crops
-from semantic_fast_sam_ros.core.text_classifier import TEMPLATES
-from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.open_vocabulary import crops
+from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 Rle = tuple[tuple[int, int], NDArray[np.int64]]  # (height, width), run lengths, the first of zeros
 LabelMap = NDArray[np.integer]  # (H, W)

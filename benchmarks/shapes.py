@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.networks import weights
 
 SAM_SHAPES: dict[str, dict[str, Any]] = {
     'vit-b': {},  # the defaults of transformers' SamVisionConfig

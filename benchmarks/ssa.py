@@ -28,9 +28,9 @@ from contender import Build, Contender
 from semantic_fast_sam_ros.benchmarking import report, scenes
 from semantic_fast_sam_ros.benchmarking.clock import median
 from semantic_fast_sam_ros.benchmarking.stages import limit_masks
-from semantic_fast_sam_ros.core.config import load_profile
+from semantic_fast_sam_ros.core.networks.weights import Policy, pretrained_folder
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.weights import Policy, pretrained_folder
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
 
 POINTS_A_SIDE, POINTS_A_BATCH = 32, 64
 IMAGE_SIZE = 1024  # what both networks are given

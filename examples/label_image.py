@@ -5,7 +5,7 @@ import sys
 import cv2
 
 from semantic_fast_sam_ros import SemanticFastSam
-from semantic_fast_sam_ros.core import render
+from semantic_fast_sam_ros.core.outputs import overlay
 
 
 def main(source: str, target: str) -> None:
@@ -25,7 +25,7 @@ def main(source: str, target: str) -> None:
             print(f'{c.name:<12} {100 * share:5.1f} %')
     print(f'{len(result.mask_ids)} masks in {sum(result.stage_ms.values()):.0f} ms')
 
-    drawn = render.overlay(image, result, segment.config.output)
+    drawn = overlay.overlay(image, result, segment.config.output)
     cv2.imwrite(target, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
 
 

@@ -18,7 +18,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.substitutions import ExecutableInPackage
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 
 PACKAGE = 'semantic_fast_sam_ros'
 TOPIC = '/semantic_fast_sam_bag/image'

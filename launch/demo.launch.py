@@ -6,7 +6,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 
 TOPIC = '/semantic_fast_sam_demo/image'
 SOURCE = 'image folder, video, /dev/videoN or rosbag; empty: a street photo under a virtual camera'

@@ -15,7 +15,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 
 LAYER = 'semantic_segmentation_layer'
 LAST_LAYERS = ('inflation_layer',)  # what spreads the costs of all layers before it

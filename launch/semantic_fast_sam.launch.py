@@ -10,8 +10,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from semantic_fast_sam_ros.core.config import profile_path, profiles
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.settings.profiles import profile_path, profiles
 
 PACKAGE = 'semantic_fast_sam_ros'
 NODE = 'semantic_fast_sam'

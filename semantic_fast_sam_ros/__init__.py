@@ -11,16 +11,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semantic_fast_sam_ros.core.config import Config
-    from semantic_fast_sam_ros.core.errors import (
+    from semantic_fast_sam_ros.core.base.errors import (
         ConfigError,
         FrameError,
         ModelError,
         SemanticFastSamError,
     )
+    from semantic_fast_sam_ros.core.masks.types import SegmentationResult
     from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-    from semantic_fast_sam_ros.core.types import SegmentationResult
-    from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary
+    from semantic_fast_sam_ros.core.settings.config import Config
+    from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabulary
 
 __all__ = (
     'Config',
@@ -35,15 +35,15 @@ __all__ = (
 )
 
 _HOMES = {
-    'Config': 'config',
-    'ConfigError': 'errors',
-    'FrameError': 'errors',
-    'ModelError': 'errors',
-    'SegmentationResult': 'types',
-    'SemanticClass': 'vocabulary',
+    'Config': 'settings.config',
+    'ConfigError': 'base.errors',
+    'FrameError': 'base.errors',
+    'ModelError': 'base.errors',
+    'SegmentationResult': 'masks.types',
+    'SemanticClass': 'settings.vocabulary',
     'SemanticFastSam': 'pipeline',
-    'SemanticFastSamError': 'errors',
-    'Vocabulary': 'vocabulary',
+    'SemanticFastSamError': 'base.errors',
+    'Vocabulary': 'settings.vocabulary',
 }
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 
 PROGRAM = 'semantic_fast_sam'
 # The commands in the order of their help; `label-bag` is tools/label_bag.py.

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from semantic_fast_sam_ros.__main__ import COMMANDS
-from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings import profiles
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = 'semantic_fast_sam_ros'
 PAGES = sorted((ROOT / 'docs').rglob('*.md'))
 pytestmark = pytest.mark.timeout(900)
 
@@ -36,8 +38,8 @@ def test_every_page_of_the_navigation_is_built(site):
 def test_the_reference_has_every_setting_profile_and_command(site):
     settings = (site / 'parameters.html').read_text()
     assert all(f'<code>{s.name}</code>' in settings for s in configuration.settings())
-    profiles = (site / 'reference' / 'profiles.html').read_text()
-    assert all(f'id="{name}"' in profiles for name in configuration.profiles())
+    shown = (site / 'reference' / 'profiles.html').read_text()
+    assert all(f'id="{name}"' in shown for name in profiles.profiles())
     commands = (site / 'reference' / 'commands.html').read_text()
     assert all(f'id="{name}"' in commands for name in COMMANDS)
     assert 'id="semanticfastsamfrom_profile"' in (site / 'reference' / 'python.html').read_text()
@@ -69,3 +71,18 @@ def test_settings_in_the_pages_exist():
     found = {name for page in PAGES for name in quoted.findall(page.read_text(encoding='utf-8'))}
     assert found, 'no setting is named at all'
     assert found <= names | {'label_image.py'}, found - names
+
+
+def test_the_architecture_lists_each_module_once():
+    listed, folders = [], []
+    page = (ROOT / 'docs' / 'architecture.md').read_text(encoding='utf-8')
+    for line in page.partition('```')[2].partition('```')[0].splitlines():
+        name = line.split()[0] if line.strip() else ''
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders[depth:] = [name]
+        if name.endswith('.py'):
+            listed.append(''.join(folders))
+    modules = {
+        str(p.relative_to(ROOT)) for p in (ROOT / PACKAGE).rglob('*.py') if p.name != '__init__.py'
+    }
+    assert sorted(listed) == sorted(modules)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from semantic_fast_sam_ros import __main__ as dispatcher
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 
 @pytest.fixture(name='tool')

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import semantic_fast_sam_ros as package  # noqa: E402
 from semantic_fast_sam_ros.__main__ import COMMANDS, help_line  # noqa: E402
-from semantic_fast_sam_ros.core import config as configuration  # noqa: E402
+from semantic_fast_sam_ros.core.settings.profiles import profiles as shipped_profiles  # noqa: E402
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -34,7 +34,7 @@ def profiles() -> Iterator[str]:
     yield '# Profiles\n\nShipped in `config/`. A profile is a ROS parameter file: copy one and'
     yield 'give its path instead of a name. What it leaves out has the default of the'
     yield '[settings](../parameters.md).'
-    for name, path in configuration.profiles().items():
+    for name, path in shipped_profiles().items():
         lines = path.read_text(encoding='utf-8').splitlines()
         about = ' '.join(x.lstrip('# ') for x in lines if x.startswith('#'))
         yield f'\n## {name}\n\n{about}\n\n```yaml'

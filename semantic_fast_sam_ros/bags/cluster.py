@@ -20,15 +20,16 @@ from typing import Any
 from semantic_fast_sam_ros.bags import provenance, summary
 from semantic_fast_sam_ros.bags.job import Job, OutputTopics, choose_topics, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller, Part
+from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
-from semantic_fast_sam_ros.bags.run import Outcome, Pipeline, open_writer, prepare_folder
+from semantic_fast_sam_ros.bags.run import Pipeline, open_writer, prepare_folder
 from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import BagWriter, write_whole
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import PACKAGE
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import PACKAGE
+from semantic_fast_sam_ros.core.settings.config import Config
 
 PARTS, DONE = '.parts', 'done.json'
 ATTEMPTS = 4  # of a part, before the job gives up

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags import summary
+from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
-from semantic_fast_sam_ros.bags.run import Outcome, Pipeline
+from semantic_fast_sam_ros.bags.run import Pipeline
 from semantic_fast_sam_ros.bags.stages import Stages
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core import contents, render
-from semantic_fast_sam_ros.core.config import Config, parse_size
-from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
-from semantic_fast_sam_ros.core.resize import resize_result
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs import frame_outputs, overlay
+from semantic_fast_sam_ros.core.outputs.resize import resize_result
+from semantic_fast_sam_ros.core.settings.config import Config, parse_size
 
 KINDS = ('labels', 'confidence', 'instances', 'colour', 'overlay', 'json')
 DEFAULT_KINDS = ('labels', 'colour', 'overlay', 'json')
@@ -109,7 +110,7 @@ def label_pictures(
         statistics.add_labels(picture.group, picture.time_ns, picture.result.label_map)
         statistics.add_timing(picture.result.stage_ms, len(picture.result.mask_ids))
         if statistics.samples.due():
-            drawn = render.overlay(picture.image, picture.result, config.output)
+            drawn = overlay.overlay(picture.image, picture.result, config.output)
             statistics.samples.add(picture.time_ns, picture.name, drawn)
         if line is not None:
             line.show(statistics.frame_count, done['files'] / len(files))
@@ -201,11 +202,11 @@ def write_picture(
     if 'instances' in kinds:
         _write_png(_path(folder, 'instances', name), sized.instances)
     if 'colour' in kinds:
-        _write_png(_path(folder, 'colour', name), render.colour_labels(sized)[..., ::-1])
+        _write_png(_path(folder, 'colour', name), overlay.colour_labels(sized)[..., ::-1])
     if 'overlay' in kinds:
-        fitted = render.fit(image, sized.label_map.shape)
-        drawn = contents.jpeg(
-            render.overlay(fitted, sized, config.output), config.output.jpeg_quality
+        fitted = overlay.fit(image, sized.label_map.shape)
+        drawn = frame_outputs.jpeg(
+            overlay.overlay(fitted, sized, config.output), config.output.jpeg_quality
         )
         _write_bytes(_path(folder, 'overlay', name), drawn.data.tobytes())
     if 'json' in kinds:
@@ -230,7 +231,7 @@ def description(result: SegmentationResult) -> dict[str, Any]:
                 'size': list(item.size),
                 'names': [{'name': name, 'score': round(s, 6)} for name, s in item.hypotheses],
             }
-            for item in contents.detections(result)
+            for item in frame_outputs.detections(result)
         ],
     }
 

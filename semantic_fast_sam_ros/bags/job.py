@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from semantic_fast_sam_ros.bags.messages import IMAGE_TYPES, OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.reader import TopicCount
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Topic
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
 
 NODE = '/semantic_fast_sam'
 LABEL_INFO = 'label_info'

@@ -22,11 +22,11 @@ from semantic_fast_sam_ros.bags.stages import Stages
 from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
-from semantic_fast_sam_ros.core import render
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.contents import OVERLAY, OVERLAY_JPEG, frame_contents
-from semantic_fast_sam_ros.core.errors import FrameError
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs import overlay
+from semantic_fast_sam_ros.core.outputs.frame_outputs import OVERLAY, OVERLAY_JPEG, frame_contents
+from semantic_fast_sam_ros.core.settings.config import Config
 
 Pipeline = Callable[[np.ndarray[Any, np.dtype[np.uint8]]], SegmentationResult]
 
@@ -225,7 +225,7 @@ class BagLabeller:
         self.statistics.add_labels(camera, time_ns, result.label_map)
         if self.statistics.samples.due():
             if picture is None:
-                picture = render.overlay(work.image, result, settings)
+                picture = overlay.overlay(work.image, result, settings)
             self.statistics.samples.add(time_ns, camera, picture)
         work.stage_ms['write'] = 1000 * (time.perf_counter() - started)
         self.statistics.add_timing(work.stage_ms, len(result.mask_ids))

@@ -9,11 +9,11 @@ from rosbags.rosbag2.metadata import dump_qos_v8, parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from semantic_fast_sam_ros.bags.types import Message, Topic
-from semantic_fast_sam_ros.core.contents import Compressed, Content, Detection, Pixels
-from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
-from semantic_fast_sam_ros.core.errors import FrameError
-from semantic_fast_sam_ros.core.resources import resource_folder
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb, image_to_rgb
+from semantic_fast_sam_ros.core.outputs.frame_outputs import Compressed, Content, Detection, Pixels
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 IMAGE_TYPES = (IMAGE, COMPRESSED)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 WIDTH, HEIGHT = 960, 220
 DAY_NS = 24 * 3600 * 10**9

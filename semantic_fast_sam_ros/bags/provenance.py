@@ -8,10 +8,10 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import Config, flatten, model_names
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.settings.config import Config, flatten, model_names
 
 FILE = 'label_run.json'
 # What may differ when a run goes on: none of it changes what a label means.

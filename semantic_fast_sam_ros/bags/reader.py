@@ -18,7 +18,7 @@ from semantic_fast_sam_ros.bags.mcap_format import zstd_library
 from semantic_fast_sam_ros.bags.mcap_reader import McapReader, Wanted
 from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Loss, Message, Topic
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 STORAGES = {'.mcap': McapReader, '.db3': SqliteReader}
 COPY_BYTES = 1 << 20

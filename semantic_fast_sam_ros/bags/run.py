@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,15 +12,15 @@ from numpy.typing import NDArray
 from semantic_fast_sam_ros.bags import provenance, summary
 from semantic_fast_sam_ros.bags.job import Job, choose_topics, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller
+from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.statistics import Statistics
-from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import BagWriter
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 
 class Pipeline(Protocol):
@@ -44,25 +43,6 @@ class FindsNames(Protocol):
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names."""
         ...
-
-
-@dataclass
-class Outcome:
-    """How a run went."""
-
-    folder: Path
-    statistics: Statistics = field(default_factory=Statistics)
-    losses: list[Loss] = field(default_factory=list)
-    frames_before: int = 0  # labelled by earlier runs
-    seconds: float = 0.0
-    interrupted: bool = False
-    problem: str = ''  # why the run ended early
-    already_complete: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that could be read is labelled."""
-        return self.already_complete or not (self.interrupted or self.problem)
 
 
 def label_recording(

@@ -2,19 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.page import page
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from semantic_fast_sam_ros.bags.run import Outcome
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 JSON, HTML = 'summary.json', 'summary.html'
 
 
-def write(outcome: 'Outcome', run: dict[str, Any], vocabulary: Vocabulary) -> None:
+def write(outcome: Outcome, run: dict[str, Any], vocabulary: Vocabulary) -> None:
     """Write both; a disk without room for them is told in the outcome."""
     content = summarise(outcome, run, vocabulary)
     try:
@@ -33,7 +31,7 @@ def is_complete(folder: Path) -> bool:
         return False
 
 
-def summarise(outcome: 'Outcome', run: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+def summarise(outcome: Outcome, run: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     """Return everything that is known of a run."""
     statistics = outcome.statistics
     ids = vocabulary.max_id + 1

@@ -8,10 +8,10 @@ import time
 
 from semantic_fast_sam_ros.benchmarking.clock import elapsed_ms
 from semantic_fast_sam_ros.benchmarking.scenes import Rgb
-from semantic_fast_sam_ros.core.contents import Content, frame_contents
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.frame_outputs import Content, frame_contents
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
 
 TOPICS = ('label_image', 'confidence', 'overlay')  # what Nav2 and RViz take
 NAMESPACE = 'semantic_fast_sam_benchmark'

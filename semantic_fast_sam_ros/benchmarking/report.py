@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.benchmarking import machine
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.networks import weights
 
 Entry = dict[str, Any]
 PLOT_SUFFIXES = ('.svg', '.png')

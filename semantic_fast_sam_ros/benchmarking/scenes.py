@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.networks import weights
 
 Rgb: TypeAlias = NDArray[np.uint8]  # (H, W, 3)
 PHOTOS = ('bus.jpg', 'zidane.jpg')  # ultralytics' sample images

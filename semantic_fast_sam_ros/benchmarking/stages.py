@@ -10,9 +10,9 @@ import numpy as np
 
 from semantic_fast_sam_ros.benchmarking.clock import elapsed_ms, median, p95
 from semantic_fast_sam_ros.benchmarking.scenes import Rgb, photos
-from semantic_fast_sam_ros.core.decoding import image_to_rgb
+from semantic_fast_sam_ros.core.images.decoding import image_to_rgb
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.types import SegmentationResult
 
 # In the order of a frame; what a labeller adds comes where it was first seen.
 STAGES = (

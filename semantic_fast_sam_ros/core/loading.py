@@ -6,33 +6,38 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.clip import ClipLabeller
-from semantic_fast_sam_ros.core.clip_dense import ClipDenseLabeller
-from semantic_fast_sam_ros.core.clip_model import load_clip
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import load_dense
-from semantic_fast_sam_ros.core.dense_text import DenseTextLabeller, load_text_segmenter
-from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.hybrid import HybridLabeller
-from semantic_fast_sam_ros.core.open_vocabulary import (
-    OpenVocabularyLabeller,
-    requested,
-    required,
-)
-from semantic_fast_sam_ros.core.runtime import Runtime
-from semantic_fast_sam_ros.core.ssa_engine import SsaEngineLabeller
-from semantic_fast_sam_ros.core.ssa_stages import load_stages
-from semantic_fast_sam_ros.core.types import (
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller, closed_set_vocabulary
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks.types import (
     MaskGenerator,
     MaskLabeller,
     MaskLabels,
     MaskProposals,
 )
-from semantic_fast_sam_ros.core.weights import Policy
-from semantic_fast_sam_ros.core.yoloe import YoloeGenerator, YoloeLabeller, load_yoloe
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip_dense import ClipDenseLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
+from semantic_fast_sam_ros.core.open_vocabulary.dense_text import (
+    DenseTextLabeller,
+    load_text_segmenter,
+)
+from semantic_fast_sam_ros.core.open_vocabulary.hybrid import HybridLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.interface import OpenVocabularyLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.yoloe import (
+    YoloeGenerator,
+    YoloeLabeller,
+    load_yoloe,
+)
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary_files import requested, required
+from semantic_fast_sam_ros.core.ssa_engine.labeller import SsaEngineLabeller
+from semantic_fast_sam_ros.core.ssa_engine.stages import load_stages
 
 NAMELESS = 'object'  # the one name of an ssa_engine that is given none to begin with
 
@@ -61,8 +66,12 @@ def load_labeller(config: Config, runtime: Runtime) -> MaskLabeller:
         ConfigError: the vocabulary or the group map is wrong.
         ModelError: a model is missing, damaged, not trusted or of another kind.
     """
-    load = {**OPEN_LABELLERS, 'closed_set': _closed_set, 'none': _none}[config.labeller]
-    return load(config, policy_of(config), runtime)
+    known: dict[str, Callable[[Config, Policy, Runtime], MaskLabeller]] = {
+        **OPEN_LABELLERS,
+        'closed_set': load_closed_set,
+        'none': _none,
+    }
+    return known[config.labeller](config, policy_of(config), runtime)
 
 
 class MasksOnly:
@@ -81,9 +90,15 @@ def _none(config: Config, policy: Policy, runtime: Runtime) -> MaskLabeller:
     return MasksOnly()
 
 
-def _closed_set(config: Config, policy: Policy, runtime: Runtime) -> MaskLabeller:
+def load_closed_set(config: Config, policy: Policy, runtime: Runtime) -> ClosedSetLabeller:
+    """Load a dense segmenter and the names that the settings ask for.
+
+    Raises:
+        ConfigError: the vocabulary or the group map is wrong.
+        ModelError: the model is missing, damaged, not trusted or of another kind.
+    """
     wanted = requested(config)
-    groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
+    groups = vocabulary_files.read_groups(config.groups) if config.groups.strip() else {}
     segmenter = load_dense(config.dense, policy, runtime)
     vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)

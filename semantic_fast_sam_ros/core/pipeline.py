@@ -9,39 +9,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import loading, reuse, weights
-from semantic_fast_sam_ros.core.batching import images_at_once, networks_of, outside_torch
-from semantic_fast_sam_ros.core.carried import CarriedLabels
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import BatchSegmenter
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.images import as_tensor, require_rgb
-from semantic_fast_sam_ros.core.loops import in_place_of_torch
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise, to_host
-from semantic_fast_sam_ros.core.open_vocabulary import (
-    MONO8_IDS,
-    NameFinder,
-    OpenVocabularyLabeller,
-    require_same_encoding,
-)
-from semantic_fast_sam_ros.core.reuse import ReusingLabeller
-from semantic_fast_sam_ros.core.runtime import choose_runtime
-from semantic_fast_sam_ros.core.seen import Seen, see
-from semantic_fast_sam_ros.core.sharing import SharedLock
-from semantic_fast_sam_ros.core.temporal import hold_labels
-from semantic_fast_sam_ros.core.timing import StageTimer, stage
-from semantic_fast_sam_ros.core.types import (
+from semantic_fast_sam_ros.core import loading
+from semantic_fast_sam_ros.core.base.jit import in_place_of_torch
+from semantic_fast_sam_ros.core.base.shared_lock import SharedLock
+from semantic_fast_sam_ros.core.base.timing import StageTimer, stage
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.images.rgb import require_rgb, upload
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise, to_host
+from semantic_fast_sam_ros.core.masks.types import (
     MaskLabeller,
     MaskLabels,
     MaskProposals,
     SegmentationResult,
     whole_image,
 )
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, VocabularyHistory
-from semantic_fast_sam_ros.core.yoloe import YoloeLabeller
+from semantic_fast_sam_ros.core.network_outputs import (
+    NetworkOutputs,
+    run_networks,
+    take_batches,
+)
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.batching import images_at_once, networks_of, outside_torch
+from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.open_vocabulary.interface import (
+    NameFinder,
+    OpenVocabularyLabeller,
+)
+from semantic_fast_sam_ros.core.open_vocabulary.yoloe import YoloeLabeller
+from semantic_fast_sam_ros.core.published_names import PublishedNames
+from semantic_fast_sam_ros.core.settings import profiles
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary import MONO8_IDS, Vocabulary, VocabularyHistory
+from semantic_fast_sam_ros.core.video import name_reuse
+from semantic_fast_sam_ros.core.video.hysteresis import hold_labels
+from semantic_fast_sam_ros.core.video.label_propagation import CarriedLabels
+from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
 WARM_UP_SIZE = (480, 640)
 
@@ -74,11 +77,10 @@ class SemanticFastSam:
         if config.threads:
             torch.set_num_threads(config.threads)
         self._threads = torch.get_num_threads() if images_at_once == 1 else 1  # of an image
-        self._history = history or VocabularyHistory()
         self._labeller = loading.load_labeller(config, self.runtime)
-        if isinstance(self._labeller, NameFinder):
-            self._labeller.bind(self._history)
-        self._admit_first()
+        self._names = PublishedNames(
+            config.labeller, self._labeller, history or VocabularyHistory()
+        )
         self._generator = loading.load_generator(config, self._labeller, self.runtime)
 
     @classmethod
@@ -91,7 +93,7 @@ class SemanticFastSam:
                 `masks__confidence=0.3`.
         """
         values = {key.replace('__', '.'): value for key, value in overrides.items()}
-        return cls(configuration.load_profile(name, values))
+        return cls(profiles.load_profile(name, values))
 
     @classmethod
     def for_throughput(cls, config: Config) -> 'SemanticFastSam':
@@ -110,7 +112,7 @@ class SemanticFastSam:
     @property
     def vocabulary(self) -> Vocabulary:
         """The names that are published."""
-        return self._labeller.vocabulary
+        return self._names.vocabulary
 
     @property
     def open_vocabulary(self) -> bool:
@@ -120,7 +122,7 @@ class SemanticFastSam:
     @property
     def notice(self) -> str:
         """What the labeller has to say of its names; empty where all is well."""
-        return self._labeller.notice if isinstance(self._labeller, NameFinder) else ''
+        return self._names.notice
 
     @property
     def concurrent_images(self) -> int:
@@ -146,8 +148,7 @@ class SemanticFastSam:
         Raises:
             ConfigError: an id has another name in this run.
         """
-        if isinstance(self._labeller, NameFinder):
-            self._labeller.remember(names)
+        self._names.remember(names)
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Say whether `set_vocabulary` will take a vocabulary; quick, nothing is encoded.
@@ -156,13 +157,7 @@ class SemanticFastSam:
             ConfigError: the labeller's names are fixed, it cannot look for one of these, or the
                 ids would not fit.
         """
-        if not isinstance(self._labeller, OpenVocabularyLabeller):
-            raise ConfigError(
-                f'the names of labeller {self.config.labeller!r} come from its model: they can '
-                'change only with an open-vocabulary labeller such as clip'
-            )
-        self._labeller.check(vocabulary)
-        require_same_encoding(self.vocabulary, self._history.preview(vocabulary))
+        self._names.check(vocabulary)
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Change the names; images are labelled meanwhile, the swap falls between two of them.
@@ -170,11 +165,7 @@ class SemanticFastSam:
         Raises:
             ConfigError: as `check_vocabulary`.
         """
-        self.check_vocabulary(vocabulary)
-        assert isinstance(self._labeller, OpenVocabularyLabeller)
-        prepared = self._labeller.prepare(self._history.admit(vocabulary))
-        with self._lock.change():
-            self._labeller.use(prepared)
+        self._names.change(vocabulary, self._lock.change)
 
     def warm_up(self) -> None:
         """Run one grey image, so that the first real one does not pay for lazy start-up."""
@@ -183,7 +174,9 @@ class SemanticFastSam:
         # Nothing is found in it, so what only names masks has done nothing yet.
         if self.open_vocabulary and not self._remembers:
             with self._turn(), torch.inference_mode():
-                self._labeller.label(self._upload(image), whole_image(WARM_UP_SIZE, self.device))
+                self._labeller.label(
+                    upload(image, self.device), whole_image(WARM_UP_SIZE, self.device)
+                )
 
     def update(self, config: Config) -> None:
         """Take over the live settings of a configuration from the next image on."""
@@ -199,7 +192,7 @@ class SemanticFastSam:
         self,
         image: NDArray[np.uint8],
         earlier: SegmentationResult | None = None,
-        seen: Seen | None = None,
+        outputs: NetworkOutputs | None = None,
         before: SegmentationResult | None = None,
     ) -> SegmentationResult:
         """Label an image.
@@ -208,7 +201,7 @@ class SemanticFastSam:
             image: (H, W, 3) uint8 RGB.
             earlier: labels of the image before, which the new masks take over; used if their
                 size and names still fit.
-            seen: what `look` saw in this very image, if that was called before.
+            outputs: what `run_networks` returned for this very image, if that was called before.
             before: what this camera's image before came out as, for the settings temporal.*;
                 used if size and names still fit. Without it each image stands for itself.
 
@@ -221,15 +214,12 @@ class SemanticFastSam:
         require_rgb(image)
         with self._turn(), torch.inference_mode():
             labeller = self._labeller_after(earlier, before, image.shape[:2])
-            return self._segment(image, labeller, seen, before)
+            return self._segment(image, labeller, outputs, before)
 
     @property
     def takes_batches(self) -> bool:
-        """Whether a network takes several images at once, so that `look` is worth it."""
-        masks, dense = self._generator, self._batch_segmenter
-        return isinstance(masks, FastSamGenerator) and (
-            masks.takes_batches or (dense is not None and dense.takes_batches)
-        )
+        """Whether a network takes several images at once, so that `run_networks` is worth it."""
+        return take_batches(self._generator, self._labeller)
 
     def label_all(self, images: Sequence[NDArray[np.uint8]]) -> list[SegmentationResult]:
         """Label images as single calls do, with one pass of each network where it allows that.
@@ -242,13 +232,13 @@ class SemanticFastSam:
         """
         if len(images) < 2 or not self.takes_batches:
             return [self(image) for image in images]
-        seen = self.look(images)
-        return [self(image, None, saw) for image, saw in zip(images, seen, strict=True)]
+        found = self.run_networks(images)
+        return [self(image, None, each) for image, each in zip(images, found, strict=True)]
 
-    def look(
+    def run_networks(
         self, images: Sequence[NDArray[np.uint8]], carried: Sequence[bool] = ()
-    ) -> list[Seen]:
-        """Run the networks on several images; calls with what they saw do the rest.
+    ) -> list[NetworkOutputs]:
+        """Run the networks on several images; calls with what they put out do the rest.
 
         For pipelines that take batches.
 
@@ -262,20 +252,14 @@ class SemanticFastSam:
         assert isinstance(self._generator, FastSamGenerator)
         for image in images:
             require_rgb(image)
-        timer = StageTimer(self.device)
-        with self._turn(), torch.inference_mode(), timer.running():
-            with stage('upload'):
-                pixels = [self._upload(image) for image in images]
-            old = carried or [False] * len(images)
-            found = see(pixels, old, self._generator, self._batch_segmenter)
-        share = {name: ms / len(images) for name, ms in timer.stage_ms().items()}
-        return [Seen(p, *saw, share) for p, saw in zip(pixels, found, strict=True)]
-
-    @property
-    def _batch_segmenter(self) -> BatchSegmenter | None:
-        labeller = self._labeller
-        dense = labeller.segmenter if isinstance(labeller, ClosedSetLabeller) else None
-        return dense if isinstance(dense, BatchSegmenter) else None
+        with self._turn(), torch.inference_mode():
+            return run_networks(
+                images,
+                carried or [False] * len(images),
+                self._generator,
+                self._labeller,
+                self.device,
+            )
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -288,16 +272,6 @@ class SemanticFastSam:
         with lock, threads:
             yield
 
-    def _admit_first(self) -> None:
-        """Give the names the ids that earlier pipelines of this process gave them."""
-        own = self._labeller.vocabulary
-        admitted = self._history.admit(own)
-        if isinstance(self._labeller, OpenVocabularyLabeller):
-            if admitted != own:
-                self._labeller.use(self._labeller.prepare(admitted))
-        elif isinstance(self._labeller, ClosedSetLabeller):
-            self._labeller.renumber(admitted)
-
     def _labeller_after(
         self,
         earlier: SegmentationResult | None,
@@ -306,7 +280,7 @@ class SemanticFastSam:
     ) -> MaskLabeller:
         if earlier is not None and self._fits(earlier, size):
             return CarriedLabels(earlier, self.config.vote)
-        if self.config.temporal.reuse and self.config.labeller in reuse.LABELLERS:
+        if self.config.temporal.reuse and self.config.labeller in name_reuse.LABELLERS:
             known = before.memory if before is not None else None
             return ReusingLabeller(
                 self._labeller, self.config.temporal, (self.config, size), known
@@ -321,39 +295,36 @@ class SemanticFastSam:
         self,
         image: NDArray[np.uint8],
         labeller: MaskLabeller,
-        seen: Seen | None,
+        outputs: NetworkOutputs | None,
         before: SegmentationResult | None,
     ) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
-            result = self._timed_segment(image, labeller, seen, before)
+            result = self._timed_segment(image, labeller, outputs, before)
         own_ms = timer.stage_ms()
         memory = before.memory if before is not None else None
         if isinstance(labeller, ReusingLabeller):
             memory = labeller.memory
-        stage_ms = seen.total_ms(own_ms) if seen else own_ms
+        stage_ms = outputs.total_ms(own_ms) if outputs else own_ms
         return replace(result, stage_ms=stage_ms, memory=memory)
-
-    def _upload(self, image: NDArray[np.uint8]) -> Tensor:
-        return as_tensor(image).to(self.device).permute(2, 0, 1)
 
     def _timed_segment(
         self,
         image: NDArray[np.uint8],
         labeller: MaskLabeller,
-        seen: Seen | None,
+        outputs: NetworkOutputs | None,
         before: SegmentationResult | None,
     ) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
-            pixels = seen.pixels if seen else self._upload(image)
+            pixels = outputs.pixels if outputs else upload(image, self.device)
         # 2. Masks, largest first, none of the whole frame.
         with stage('mask_post'):
-            proposals = self._proposals(pixels, seen)
+            proposals = self._proposals(pixels, outputs)
             proposals = largest_first(proposals, self.config.vote.maximum_mask_share)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
-            labels = _labels(labeller, pixels, proposals, seen)
+            labels = _labels(labeller, pixels, proposals, outputs)
         # 4. Smaller masks over larger ones over the dense labels; hysteresis, where asked for.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
@@ -362,9 +333,9 @@ class SemanticFastSam:
         with stage('download'):
             return self._download(proposals, labels, label_map, confidence, instances)
 
-    def _proposals(self, pixels: Tensor, seen: Seen | None) -> MaskProposals:
-        if seen and isinstance(self._generator, FastSamGenerator):
-            return self._generator.propose(pixels, seen.detections)
+    def _proposals(self, pixels: Tensor, outputs: NetworkOutputs | None) -> MaskProposals:
+        if outputs and isinstance(self._generator, FastSamGenerator):
+            return self._generator.propose(pixels, outputs.detections)
         return self._generator.generate(pixels)
 
     def _held(
@@ -401,8 +372,11 @@ class SemanticFastSam:
 
 
 def _labels(
-    labeller: MaskLabeller, pixels: Tensor, proposals: MaskProposals, seen: Seen | None
+    labeller: MaskLabeller,
+    pixels: Tensor,
+    proposals: MaskProposals,
+    outputs: NetworkOutputs | None,
 ) -> MaskLabels:
-    if seen and seen.dense and isinstance(labeller, ClosedSetLabeller):
-        return labeller.vote(seen.dense, proposals)
+    if outputs and outputs.dense and isinstance(labeller, ClosedSetLabeller):
+        return labeller.vote(outputs.dense, proposals)
     return labeller.label(pixels, proposals)

@@ -10,17 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import loading, temporal, weights
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller, closed_set_vocabulary
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
-from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise
-from semantic_fast_sam_ros.core.reuse import ReusingLabeller
-from semantic_fast_sam_ros.core.runtime import choose_runtime
-from semantic_fast_sam_ros.core.types import (
+from semantic_fast_sam_ros.core import loading
+from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
+from semantic_fast_sam_ros.core.masks.types import (
     MaskGenerator,
     MaskLabeller,
     MaskLabels,
@@ -28,7 +23,13 @@ from semantic_fast_sam_ros.core.types import (
     MaskProposals,
     PixelLabels,
 )
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.video import hysteresis
+from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 from semantic_fast_sam_ros.evaluation import sources
 from semantic_fast_sam_ros.evaluation.mapping import ClassMapping, map_classes
 from semantic_fast_sam_ros.evaluation.mask_quality import true_regions
@@ -54,7 +55,7 @@ class Outcome:
 class _Trace:
     """What a row leaves for the next image of the sequence."""
 
-    pixels: temporal.Pixels
+    pixels: hysteresis.Pixels
     memory: MaskMemory | None
 
 
@@ -169,14 +170,14 @@ class Bench:
         known = trace.memory if trace is not None else None
         return ReusingLabeller(labeller, settings, proposals.size, known)
 
-    def _held(self, row: Row, new: temporal.Pixels) -> temporal.Pixels:
+    def _held(self, row: Row, new: hysteresis.Pixels) -> hysteresis.Pixels:
         settings, trace = temporal_settings(row, self._config.temporal), self._traces.get(row.name)
         if not settings.hysteresis or trace is None or trace.pixels[0].shape != new[0].shape:
             return new
         labeller = self._open.get(row.name, self._closed)
         assert labeller is not None
-        minimum = temporal.minimum_by_id(labeller.vocabulary).to(self._device)
-        return temporal.hold(new, trace.pixels, settings.hysteresis, minimum)
+        minimum = hysteresis.minimum_by_id(labeller.vocabulary).to(self._device)
+        return hysteresis.hold(new, trace.pixels, settings.hysteresis, minimum)
 
     def _true_labels(
         self, row: Row, named: MaskLabels, truth: NDArray[np.int16], proposals: MaskProposals
@@ -231,13 +232,8 @@ class Bench:
     def _load_closed(self, rows: list[Row]) -> ClosedSetLabeller | None:
         if all(_is_open(row) for row in rows):
             return None
-        config = self._config
-        wanted = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
-        groups = vocabularies.read_groups(config.groups) if config.groups.strip() else {}
-        policy = loading.policy_of(config)
-        segmenter = load_dense(config.dense, policy, self._runtime)
-        names = closed_set_vocabulary(segmenter.class_names, wanted, groups)
-        return ClosedSetLabeller(segmenter, names, config.vote)
+        policy = loading.policy_of(self._config)
+        return loading.load_closed_set(self._config, policy, self._runtime)
 
     def _load_generators(self, rows: list[Row], sam: str) -> dict[str, MaskGenerator]:
         config, policy = self._config, loading.policy_of(self._config)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.resources import resource_folder
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.evaluation.samples import DataSet, DataSetError, Sample, value_table
 
 IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
@@ -94,7 +94,7 @@ def generic(source: Source) -> DataSet:
             (folder / 'images' / split, folder / 'labels' / split),
         ]
     )
-    vocabulary = vocabularies.resolve(source.vocabulary)
+    vocabulary = vocabulary_files.resolve(source.vocabulary)
     pairs = _pairs(images, labels)
     samples = (_sample(p, p[0].stem, p[0].stem.rpartition('_')[0]) for p in pairs)
     table = value_table({source.first_label + i: i for i in range(len(vocabulary))})
@@ -162,4 +162,4 @@ def _sample(pair: Pair, name: str, sequence: str) -> Sample:
 
 
 def _shipped(name: str) -> Vocabulary:
-    return vocabularies.load(resource_folder('config') / 'vocabularies' / f'{name}.yaml')
+    return vocabulary_files.load(resource_folder('config') / 'vocabularies' / f'{name}.yaml')

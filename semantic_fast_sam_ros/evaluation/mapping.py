@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary
+from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabulary
 from semantic_fast_sam_ros.evaluation.samples import DataSetError
 
 

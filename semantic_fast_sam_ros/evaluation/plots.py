@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.networks import weights
 
 
 def draw(report: dict[str, Any]) -> dict[str, str]:

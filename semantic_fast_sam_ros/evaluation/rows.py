@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from semantic_fast_sam_ros.core import reuse
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
-from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, suggestion
+from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.video import name_reuse
 
 SYNONYMS = '_synonyms'
 REUSED = '_reused'
@@ -119,7 +119,7 @@ def open_rows() -> dict[str, Row]:
             name,
             temporal={'reuse': True},
         )
-        for name in reuse.LABELLERS
+        for name in name_reuse.LABELLERS
     )
     return {row.name: row for row in (*rows, *lasting)}
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.config import Config, flatten
-from semantic_fast_sam_ros.core.engines import int8_file
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.loading import policy_of
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.engines import int8_file
+from semantic_fast_sam_ros.core.settings.config import Config, flatten
 from semantic_fast_sam_ros.evaluation import scores as image_scores
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mask_quality import true_regions

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 IGNORE = -1  # class index of pixels that no measure looks at
 TABLE_SIZE = 1 << 16  # label images hold 8 or 16 bits

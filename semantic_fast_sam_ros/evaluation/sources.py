@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.errors import ModelError
-from semantic_fast_sam_ros.core.types import MaskProposals
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks import weights
 
 SEGMENTS = 200  # superpixels an image
 POINTS_PER_BATCH = 64

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import nms
 
-from semantic_fast_sam_ros.core import loading, weights
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.dense import DenseMap, load_dense
-from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise
-from semantic_fast_sam_ros.core.model_settings import MaskSettings, VoteSettings
-from semantic_fast_sam_ros.core.runtime import choose_runtime
-from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core import loading
+from semantic_fast_sam_ros.core.closed_set.dense import DenseMap, load_dense
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.models import MaskSettings, VoteSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.evaluation import boundaries, confusion
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
 from semantic_fast_sam_ros.evaluation.samples import DataSet

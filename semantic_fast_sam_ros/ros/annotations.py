@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.outlines import Outline, Outlines
+from semantic_fast_sam_ros.core.outputs.outlines import Outline, Outlines
 
 try:
     from foxglove_msgs.msg import (

@@ -8,7 +8,7 @@ each try that fails doubles the time until the next, up to 16 minutes.
 
 from dataclasses import dataclass, replace
 
-from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.settings.config import Config
 
 WINDOW_FRAMES, WINDOW_S = 6, 1.0  # at least; the mean time of a window is one observation
 BAD_WINDOWS, GOOD_WINDOWS = 2, 3

@@ -7,8 +7,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-from semantic_fast_sam_ros.core import calibration
-from semantic_fast_sam_ros.core.calibration import Calibration
+from semantic_fast_sam_ros.core.images import calibration
+from semantic_fast_sam_ros.core.images.calibration import Calibration
 from semantic_fast_sam_ros.ros import connections, qos
 
 INFO_TOPIC = 'camera_info'

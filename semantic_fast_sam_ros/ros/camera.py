@@ -10,9 +10,9 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.node_settings import InputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.ros import connections, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs

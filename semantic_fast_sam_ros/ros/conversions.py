@@ -1,4 +1,4 @@
-"""Arrays and contents to rclpy's messages; the way back is core/decoding.py."""
+"""Arrays and contents to rclpy's messages; the way back is core/images/decoding.py."""
 
 import array
 from typing import Any
@@ -15,17 +15,17 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from semantic_fast_sam_ros.core import contents
-from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.cloud import POINT
-from semantic_fast_sam_ros.core.contents import Compressed, Content, Pixels
-from semantic_fast_sam_ros.core.decoding import ENCODINGS, compressed_to_rgb, image_to_rgb
-from semantic_fast_sam_ros.core.outlines import Outlines
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.images.calibration import Calibration
+from semantic_fast_sam_ros.core.images.decoding import ENCODINGS, compressed_to_rgb, image_to_rgb
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs import frame_outputs
+from semantic_fast_sam_ros.core.outputs.frame_outputs import Compressed, Content, Pixels
+from semantic_fast_sam_ros.core.outputs.outlines import Outlines
+from semantic_fast_sam_ros.core.outputs.point_cloud import POINT
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros.annotations import image_annotations
 
-# What the fields of core/cloud.py's points are told as: `rgb` is a float by convention.
+# What the fields of core/outputs/point_cloud.py are told as: `rgb` is a float by convention.
 POINT_TYPES = dict.fromkeys(POINT.names, PointField.FLOAT32) | {'label': PointField.UINT32}
 __all__ = (
     'ENCODINGS',
@@ -71,7 +71,7 @@ def array_to_image(pixels: NDArray[Any], encoding: str, header: Header) -> Image
 
 def jpeg_message(pixels: NDArray[np.uint8], quality: int, header: Header) -> CompressedImage:
     """Return an RGB image as a JPEG message."""
-    return to_message(contents.jpeg(pixels, quality), header)
+    return to_message(frame_outputs.jpeg(pixels, quality), header)
 
 
 def bytes_to_array(pixels: NDArray[Any]) -> 'array.array[int]':
@@ -110,12 +110,12 @@ def point_cloud(points: NDArray[np.void], header: Header) -> PointCloud2:
 
 def label_image(result: SegmentationResult, header: Header) -> Image:
     """Return the label map as mono8, or mono16 where ids need it."""
-    return to_message(contents.label_pixels(result), header)
+    return to_message(frame_outputs.label_pixels(result), header)
 
 
 def detections(result: SegmentationResult, header: Header) -> Detection2DArray:
     """Return one detection a mask: `id` as in the instance image, `class_id` the class name."""
-    return _detection_array(contents.detections(result), header)
+    return _detection_array(frame_outputs.detections(result), header)
 
 
 def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
@@ -124,7 +124,9 @@ def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
     return LabelInfo(header=header, class_map=classes, threshold=0.0)
 
 
-def _detection_array(found: tuple[contents.Detection, ...], header: Header) -> Detection2DArray:
+def _detection_array(
+    found: tuple[frame_outputs.Detection, ...], header: Header
+) -> Detection2DArray:
     message = Detection2DArray(header=header)
     for item in found:
         detection = Detection2D(header=header, id=item.id)

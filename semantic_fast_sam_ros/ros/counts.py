@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
 
 
 class Fate(Enum):

@@ -11,12 +11,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import FrameError
-from semantic_fast_sam_ros.core.memory import free_memory, ran_out
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.network_outputs import NetworkOutputs
+from semantic_fast_sam_ros.core.networks.memory import free_memory, ran_out
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.seen import Seen
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import conversions
 from semantic_fast_sam_ros.ros.budget import Budget, degraded, describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
@@ -48,16 +48,16 @@ class Opened:
     before: SegmentationResult | None  # of the image before, where temporal settings ask for it
     wait_ms: float  # its age when work on it began
     decode_ms: float
-    seen: Seen | None = None  # by the networks, in a pass with other cameras' images
+    outputs: NetworkOutputs | None = None  # by the networks, in a pass with other cameras' images
     pass_ms: float = 0.0  # its share of that
 
     @property
     def known(self) -> tuple[object, ...]:
         """What the pipeline need not find out, as arguments that follow the image."""
         if self.before:
-            return self.earlier, self.seen, self.before
-        if self.seen:
-            return self.earlier, self.seen
+            return self.earlier, self.outputs, self.before
+        if self.outputs:
+            return self.earlier, self.outputs
         return (self.earlier,) if self.earlier else ()
 
 
@@ -170,10 +170,10 @@ class FrameProcessor:
         assert self.pipeline is not None
         started = time.perf_counter()
         images, carried = [o.image for o in opened], [o.earlier is not None for o in opened]
-        found = self.pipeline.look(images, carried)
+        found = self.pipeline.run_networks(images, carried)
         share_ms = 1000 * (time.perf_counter() - started) / len(opened)
-        for each, seen in zip(opened, found, strict=True):
-            each.seen, each.pass_ms = seen, share_ms
+        for each, outputs in zip(opened, found, strict=True):
+            each.outputs, each.pass_ms = outputs, share_ms
 
     def _finish(self, opened: 'Opened') -> Fate:
         """Label an image, publish, take the time."""

@@ -2,11 +2,11 @@
 
 from rclpy.lifecycle import LifecycleNode
 
-from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.contents import POINTS
-from semantic_fast_sam_ros.core.errors import FrameError
-from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.calibration import Calibration
+from semantic_fast_sam_ros.core.outputs.frame_outputs import POINTS
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
 from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
 from semantic_fast_sam_ros.ros.outputs import Outputs
 

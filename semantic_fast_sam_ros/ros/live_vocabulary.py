@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.open_vocabulary import requested, required
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.settings.vocabulary_files import requested, required
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
 SHOWN_NAMES = 20

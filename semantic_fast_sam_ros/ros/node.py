@@ -7,11 +7,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.config import Config, parse_cameras
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.memory import free_memory
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.networks.memory import free_memory
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory
+from semantic_fast_sam_ros.core.settings.config import Config, parse_cameras
+from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
 from semantic_fast_sam_ros.ros.budget import describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame

@@ -11,8 +11,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.core.calibration import Calibration
-from semantic_fast_sam_ros.core.contents import (
+from semantic_fast_sam_ros.core.images.calibration import Calibration
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
     ANNOTATIONS,
     COLOURS,
     LABELS_PNG,
@@ -22,9 +23,8 @@ from semantic_fast_sam_ros.core.contents import (
     POINTS,
     frame_contents,
 )
-from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO, OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, OutputSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
 from semantic_fast_sam_ros.ros.annotations import ImageAnnotations
 

@@ -11,11 +11,10 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.setting import Setting
-from semantic_fast_sam_ros.core.vocabulary import suggestion
+from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.setting import Setting
 
 # Parameters that rclpy itself declares or reads.
 FOREIGN = ('use_sim_time', 'start_type_description_service')

@@ -12,12 +12,12 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.cloud import depth_metres, result_points
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.contents import POINTS
-from semantic_fast_sam_ros.core.errors import FrameError
-from semantic_fast_sam_ros.core.matching import NearestInTime
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.approximate_time import NearestInTime
+from semantic_fast_sam_ros.core.outputs.frame_outputs import POINTS
+from semantic_fast_sam_ros.core.outputs.point_cloud import depth_metres, result_points
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import connections, conversions, qos
 from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
 from semantic_fast_sam_ros.ros.diagnostics import STEADY

@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
+from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
 
 # An image that is in work for longer, such as on a device that hangs, does not hold up the end.
 END_S = 5.0

@@ -5,7 +5,7 @@ import os
 import torch
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from semantic_fast_sam_ros.core.memory import device_bytes, process_bytes
+from semantic_fast_sam_ros.core.networks.memory import device_bytes, process_bytes
 
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.benchmarking import publishing, report, scenes, stages
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 SIZES = '480x360,640x480,1280x720,1920x1080'

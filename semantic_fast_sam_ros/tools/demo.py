@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import PACKAGE, use_shared_memory
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import PACKAGE, use_shared_memory
+from semantic_fast_sam_ros.core.settings import profiles
 
 TOPIC = 'semantic_fast_sam_demo/image'
 START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = {
         name: value for name in ('vocabulary', 'device') if (value := getattr(arguments, name))
     }
-    config = configuration.load_profile(arguments.profile, overrides)  # fails early, and clearly
+    config = profiles.load_profile(arguments.profile, overrides)  # fails early, and clearly
     next(open_source(arguments.source))
     arguments.output.mkdir(parents=True, exist_ok=True)
     _use_own_network()
@@ -108,7 +108,7 @@ def _use_own_network() -> None:
 
 
 def _node_command(arguments: argparse.Namespace, overrides: dict[str, str]) -> list[str]:
-    profile = configuration.profile_path(arguments.profile)
+    profile = profiles.profile_path(arguments.profile)
     command = [sys.executable, '-m', f'{PACKAGE}.ros.process', '--ros-args', '--log-level', 'warn']
     command += ['--params-file', str(profile), '-r', f'image:={TOPIC}']
     for name, value in overrides.items():

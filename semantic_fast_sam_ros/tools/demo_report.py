@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
 
 PLOT_SIZE = (760, 180)
@@ -62,7 +63,7 @@ def build_report(observer: DemoObserver, published: int, config: Config) -> dict
 
 def colours(config: Config, observer: DemoObserver) -> dict[str, str]:
     """Return each class's colour as CSS, as the node draws it."""
-    named = vocabularies.resolve(config.vocabulary) if config.vocabulary.strip() else None
+    named = vocabulary_files.resolve(config.vocabulary) if config.vocabulary.strip() else None
     found = {}
     for class_id, name in observer.names.items():
         known = named.find(name) if named else None

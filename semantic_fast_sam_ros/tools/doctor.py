@@ -14,10 +14,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import PACKAGE, resource_folder
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import PACKAGE, cache_folder, resource_folder
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.tools.findings import Finding, Verdict, report
 
 DEFAULT_PROFILE = 'embedded'
@@ -206,10 +207,10 @@ def _libraries() -> Iterator[Finding]:
 
 def _models() -> Iterator[Finding]:
     yield Finding('ok', 'models folder', str(weights.models_folder()))
-    yield Finding('ok', 'cache', str(weights.cache_folder()))
+    yield Finding('ok', 'cache', str(cache_folder()))
     users: dict[str, list[str]] = {}
-    for profile in configuration.profiles():
-        for name in configuration.model_names(configuration.load_profile(profile)):
+    for profile in profiles.profiles():
+        for name in configuration.model_names(profiles.load_profile(profile)):
             users.setdefault(name, []).append(profile)
     for name, names in users.items():
         place, reason = _find_model(name)
@@ -237,7 +238,7 @@ def _finder(name: str) -> Callable[[str, weights.Policy], Path]:
     if name.endswith(weights.CHECKPOINT_SUFFIXES):
         return weights.checkpoint_file
     with contextlib.suppress(ImportError):  # torch itself may be what is missing
-        from semantic_fast_sam_ros.core import clip_model
+        from semantic_fast_sam_ros.core.open_vocabulary import clip_model
 
         if clip_model.is_clip(name):
             return clip_model.clip_folder

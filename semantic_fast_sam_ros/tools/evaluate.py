@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semantic_fast_sam_ros.core import weights
+from semantic_fast_sam_ros.core.base.folders import cache_folder
 from semantic_fast_sam_ros.evaluation import datasets, html, markdown, plots, results, rows
 from semantic_fast_sam_ros.evaluation import run as evaluation
 from semantic_fast_sam_ros.evaluation.datasets import Source
@@ -70,7 +70,7 @@ def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
         data_set.select(max(1, arguments.stride), max(0, arguments.limit)),
         config_from(arguments),
         rows.choose(name.strip() for name in arguments.rows.split(',')),
-        arguments.work or weights.cache_folder() / 'evaluation',
+        arguments.work or cache_folder() / 'evaluation',
         max(1, arguments.runs),
         arguments.boundary_px,
         arguments.sam,

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags.images import find_files, read_file
 from semantic_fast_sam_ros.benchmarking import scenes
-from semantic_fast_sam_ros.core import engines, weights
-from semantic_fast_sam_ros.core.clip_model import EXACT_CONVOLUTIONS, clip_source
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
+from semantic_fast_sam_ros.core.networks import engines, weights
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_source
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 PARITY = 0.995  # of the pixels; also where numbers differ in their last bits
@@ -79,10 +79,8 @@ def quantise(config: Config, images: list[Rgb]) -> None:
         pipeline = SemanticFastSam(replace(config, backend='torch', precision='fp32'))
     for image in images:
         pipeline(image)
-    clip = clip_source(config.clip, policy_of(config)) if names_crops(config) else None
     for network in networks:
-        exact = EXACT_CONVOLUTIONS if network.source == clip else 0
-        engines.export_int8(network, exact)
+        engines.export_int8(network)
 
 
 def compare(
@@ -110,12 +108,9 @@ def sources(config: Config) -> list[Path]:
         by_file = config.dense.model.endswith(weights.CHECKPOINT_SUFFIXES)
         found.append(weights.checkpoint_file if by_file else weights.pretrained_folder)
     files = [Path(find(name, policy)) for find, name in zip(found, models, strict=True)]
-    return [*files, clip_source(config.clip, policy)] if names_crops(config) else files
-
-
-def names_crops(config: Config) -> bool:
-    """Say whether the CLIP of the settings clip.* looks at crops."""
-    return config.labeller in ('clip', 'hybrid')
+    if config.labeller in ('clip', 'hybrid'):  # CLIP looks at crops
+        files.append(clip_source(config.clip, policy))
+    return files
 
 
 def _timed(pipeline: SemanticFastSam, image: Rgb) -> tuple[NDArray[np.unsignedinteger], float]:

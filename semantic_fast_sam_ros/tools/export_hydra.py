@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.core.vocabulary import UNLABELLED, Vocabulary
+from semantic_fast_sam_ros.core.settings.vocabulary import UNLABELLED, Vocabulary
 from semantic_fast_sam_ros.tools.export_options import (
     add_vocabulary_arguments,
     assign,

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.tools.export_options import (
     add_vocabulary_arguments,
     assign,

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
-from semantic_fast_sam_ros.core.open_vocabulary import requested
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, suggestion
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError, suggestion
+from semantic_fast_sam_ros.core.settings import profiles, vocabulary_files
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+from semantic_fast_sam_ros.core.settings.vocabulary_files import requested
 
 
 def add_vocabulary_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +26,14 @@ def chosen_vocabulary(arguments: argparse.Namespace) -> Vocabulary:
         ConfigError: the settings leave the names to the model, or are wrong.
     """
     given = {k: v for k in ('vocabulary', 'groups') if (v := getattr(arguments, k))}
-    config = configuration.load_profile(arguments.profile, given)
+    config = profiles.load_profile(arguments.profile, given)
     vocabulary = requested(config)
     if vocabulary is None:
         raise ConfigError(
             f'profile {arguments.profile!r} leaves the names to the model: give --vocabulary'
         )
     if config.groups.strip():
-        groups = vocabularies.read_groups(config.groups)
+        groups = vocabulary_files.read_groups(config.groups)
         return vocabularies.apply_groups(vocabulary, groups)
     return vocabulary
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
+from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.reader import is_bag
-from semantic_fast_sam_ros.bags.run import Outcome, label_recording
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.bags.run import label_recording
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,
     offline_config_from,

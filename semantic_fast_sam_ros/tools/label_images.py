@@ -7,9 +7,9 @@ from semantic_fast_sam_ros.bags import provenance
 from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.bags.run import prepare_folder
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.label_bag import report, stop_on_signals
 from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.setting import Setting
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings.setting import Setting
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'parameters.md'
 COMMAND = 'python -m semantic_fast_sam_ros.tools.parameter_docs'

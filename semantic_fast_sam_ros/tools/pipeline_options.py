@@ -4,11 +4,12 @@ import argparse
 import sys
 from dataclasses import replace
 
-from semantic_fast_sam_ros.core.config import Config, load_profile
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.node_settings import CAMERA_INFO
-from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
-from semantic_fast_sam_ros.core.vocabulary import parse_yaml
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
+from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:

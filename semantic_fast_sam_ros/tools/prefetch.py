@@ -2,8 +2,10 @@
 
 import argparse
 
-from semantic_fast_sam_ros.core import clip_model, weights
-from semantic_fast_sam_ros.core import config as configuration
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.open_vocabulary import clip_model
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings import profiles
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Bring the models into the cache and print where they are."""
     names = list(arguments.models)
     for profile in arguments.profile:
-        names += configuration.model_names(configuration.load_profile(profile))
+        names += configuration.model_names(profiles.load_profile(profile))
     if not names:
         known = ', '.join(sorted(weights.KNOWN))
         print(f'name models or a --profile; known files: {known}; or any Hugging Face name')

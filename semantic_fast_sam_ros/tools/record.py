@@ -17,8 +17,8 @@ from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, NODE
 from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
-from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import resource_folder, use_shared_memory
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import resource_folder, use_shared_memory
 
 QUEUE_MESSAGES = 200
 CLOSE_S = 30.0

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
 
 if TYPE_CHECKING:
     from semantic_fast_sam_ros.bags.reader import BagReader

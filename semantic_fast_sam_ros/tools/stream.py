@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from semantic_fast_sam_ros.core.errors import ConfigError, SemanticFastSamError
-from semantic_fast_sam_ros.core.interrupts import ignore_interrupts, interrupt_once
-from semantic_fast_sam_ros.core.resources import use_shared_memory
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import use_shared_memory
+from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from semantic_fast_sam_ros.core.model_settings import VoteSettings
+from semantic_fast_sam_ros.core.settings.models import VoteSettings
 from semantic_fast_sam_ros.evaluation import datasets, plots, sweeping
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from

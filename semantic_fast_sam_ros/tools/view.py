@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.resources import use_shared_memory
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import use_shared_memory
 
 PORT = 8765
 
@@ -40,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> None:
     from semantic_fast_sam_ros.viewer.access import is_loopback
-    from semantic_fast_sam_ros.viewer.server import Viewer
+    from semantic_fast_sam_ros.viewer.server import listen
+    from semantic_fast_sam_ros.viewer.state import Viewer
 
     token = arguments.token
     if not token and not is_loopback(arguments.address):
@@ -49,7 +50,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     viewer = Viewer(name, token)
     try:
         try:
-            server, port = viewer.listen(arguments.address, arguments.port)
+            server, port = listen(viewer, arguments.address, arguments.port)
         except (OSError, socket.gaierror) as error:
             raise SemanticFastSamError(
                 f'cannot serve on {arguments.address} port {arguments.port}: {error.strerror}; '

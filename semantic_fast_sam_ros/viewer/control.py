@@ -7,8 +7,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings import config as configuration
 from semantic_fast_sam_ros.viewer.watcher import Watcher
 
 TRANSITIONS = {

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.viewer.frames import Frame
 
 MODES = ('overlay', 'labels', 'confidence', 'instances')
@@ -51,9 +52,9 @@ def class_colours(names: Mapping[int, str], vocabulary: str, groups: str) -> dic
 
 def _vocabulary(text: str, groups: str) -> vocabularies.Vocabulary | None:
     try:
-        known = vocabularies.resolve(text)
+        known = vocabulary_files.resolve(text)
         if groups.strip():
-            known = vocabularies.apply_groups(known, vocabularies.read_groups(groups))
+            known = vocabularies.apply_groups(known, vocabulary_files.read_groups(groups))
         return known
     except ConfigError:
         return None

@@ -4,16 +4,14 @@ import asyncio
 import json
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tornado.websocket
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.viewer.frames import Frame
 from semantic_fast_sam_ros.viewer.pictures import MODES
-
-if TYPE_CHECKING:
-    from semantic_fast_sam_ros.viewer.server import Viewer
+from semantic_fast_sam_ros.viewer.state import Viewer
 
 MAX_MESSAGE_BYTES = 1 << 16
 
@@ -21,7 +19,7 @@ MAX_MESSAGE_BYTES = 1 << 16
 class Session(tornado.websocket.WebSocketHandler):
     """The websocket of a page. The server's `prepare` has admitted it already."""
 
-    def initialize(self, viewer: 'Viewer') -> None:
+    def initialize(self, viewer: Viewer) -> None:
         """Take the state that all sessions share."""
         self._viewer = viewer
         self.mode = MODES[0]

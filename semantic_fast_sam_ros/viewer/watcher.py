@@ -16,7 +16,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.ros import qos
 from semantic_fast_sam_ros.ros.shutdown import shut_down
 from semantic_fast_sam_ros.viewer.frames import PARTS, Frame, FrameAssembler

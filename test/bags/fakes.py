@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags.job import Job
-from semantic_fast_sam_ros.bags.run import Outcome, label_recording
-from semantic_fast_sam_ros.core import vocabulary
-from semantic_fast_sam_ros.core.config import Config, from_values
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.bags.outcome import Outcome
+from semantic_fast_sam_ros.bags.run import label_recording
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings import vocabulary
+from semantic_fast_sam_ros.core.settings.config import Config, from_values
 
 NAMES = ('dark', 'grey', 'bright')
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core.config import load_profile
-from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.evaluation.confusion import class_iou, confusion_matrix, mean_iou
 
 from .recordings import PERIOD_NS, START_NS, image_message, write_bag

@@ -11,7 +11,7 @@ import pytest
 
 from semantic_fast_sam_ros.bags.cluster import DONE, PARTS, Pool, label_on_cluster
 from semantic_fast_sam_ros.bags.job import Job
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 from .fakes import Brightness, label, settings
 from .recordings import START_NS, camera, text_message, write_bag

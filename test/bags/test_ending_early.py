@@ -14,7 +14,7 @@ from mcap.reader import make_reader
 from rosbags.rosbag2 import Reader
 
 from semantic_fast_sam_ros.bags.job import Job
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 from .fakes import Brightness, label, settings
 from .recordings import START_NS, camera, camera_bag, text_message, write_bag

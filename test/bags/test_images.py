@@ -9,7 +9,7 @@ import pytest
 
 from semantic_fast_sam_ros.bags import page
 from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 from .fakes import Brightness, settings
 from .recordings import START_NS, picture

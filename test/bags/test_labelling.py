@@ -10,8 +10,8 @@ import yaml
 from rosbags.highlevel import AnyReader
 
 from semantic_fast_sam_ros.bags.job import CHOICES, Job
-from semantic_fast_sam_ros.core.contents import frame_contents
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents
 
 from .fakes import NAMES, Brightness, Finder, label, settings
 from .recordings import (

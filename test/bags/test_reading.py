@@ -7,7 +7,7 @@ from rosbags.rosbag2 import Reader
 from semantic_fast_sam_ros.bags.mcap_writer import McapWriter
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.writer import BagWriter
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.tools.label_bag import find_recordings
 
 from .recordings import (

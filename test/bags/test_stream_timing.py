@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.tools import stream
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 

@@ -4,7 +4,7 @@ import live
 import pytest
 import ros_layer
 
-from semantic_fast_sam_ros.core.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 
 QUICK = {'masks.image_size': 64, 'labeller': 'none', 'threads': 1, 'offline': True}
 

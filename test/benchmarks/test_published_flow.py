@@ -7,12 +7,13 @@ import published
 import pytest
 import torch
 
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.config import from_values, load_profile
-from semantic_fast_sam_ros.core.dense import DenseMap
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise
-from semantic_fast_sam_ros.core.types import MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.settings.config import from_values
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 
 NAMES = ('road', 'sky', 'car', 'tree')
 

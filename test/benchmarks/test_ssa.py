@@ -9,7 +9,7 @@ import ssa
 import torch
 from contender import Contender
 
-from semantic_fast_sam_ros.core.fastsam import load_ultralytics
+from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 
 SIZE = (64, 96)
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantic_fast_sam_ros.core import config, weights
+from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings import config
 
 weights.silence_libraries()
 CPU = torch.device('cpu')
@@ -69,3 +70,12 @@ def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
         'semantic': tiny.write_semantic(base / 'semantic.pt'),
         'many': tiny.write_fastsam(base / 'many.pt', ('cat', 'dog', 'cow')),
     }
+
+
+@pytest.fixture(scope='session')
+def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a tiny open_clip model."""
+    pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
+    from tiny_clip import write_clip
+
+    return write_clip(tmp_path_factory.mktemp('models') / 'tiny_clip')

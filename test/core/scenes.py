@@ -1,4 +1,4 @@
-"""Random small scenes, and the vote of method.md section 2 as a plain loop over masks."""
+"""Random small scenes, and the vote of Semantic Segment Anything as a plain loop over masks."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import torch
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.dense import DenseMap
-from semantic_fast_sam_ros.core.masks import largest_first, rasterise
-from semantic_fast_sam_ros.core.model_settings import VoteSettings
-from semantic_fast_sam_ros.core.types import MaskLabels, MaskProposals
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
+from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
+from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
+from semantic_fast_sam_ros.core.settings.models import VoteSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
 
 NAMES = ('road', 'sky', 'car', 'tree')
 

@@ -11,12 +11,13 @@ import pytest
 import tiny
 import torch
 
-from semantic_fast_sam_ros.core.config import Config, from_values, load_profile
-from semantic_fast_sam_ros.core.errors import ConfigError, FrameError, ModelError
-from semantic_fast_sam_ros.core.model_settings import DenseSettings
+from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError, ModelError
+from semantic_fast_sam_ros.core.outputs.overlay import colour_labels, overlay
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.render import colour_labels, overlay
-from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names
+from semantic_fast_sam_ros.core.settings.config import Config, from_values
+from semantic_fast_sam_ros.core.settings.models import DenseSettings
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory, from_names
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semantic_fast_sam_ros.__main__ import main
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.evaluation import bench, confusion, scores
 
 ROWS = 'dense,sfs,sfs_soft,superpixels,true_masks,true_labels'

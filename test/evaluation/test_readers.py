@@ -7,7 +7,7 @@ import layouts
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.evaluation.datasets import Source, read_data_set
 from semantic_fast_sam_ros.evaluation.samples import DataSetError
 

@@ -9,22 +9,23 @@ import pytest
 import tiny_clip
 import torch
 
-from semantic_fast_sam_ros.core import reuse, vocabulary
-from semantic_fast_sam_ros.core.config import load_profile
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
-from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
+from semantic_fast_sam_ros.core.settings import vocabulary_files, yaml_files
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
+from semantic_fast_sam_ros.core.video import name_reuse
 from semantic_fast_sam_ros.evaluation import rows, sources
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
 from semantic_fast_sam_ros.evaluation.samples import DataSetError
 
-NAMES = vocabulary.resolve('sky, road | street, car | vehicle | automobile')
+NAMES = vocabulary_files.resolve('sky, road | street, car | vehicle | automobile')
 
 
 def settings(options: list[str], **more: object):
     values = dict(o.removeprefix('--set=').split('=', 1) for o in options if '--set' in o)
-    parsed = {k: vocabulary.parse_yaml(v, k) for k, v in values.items()}
+    parsed = {k: yaml_files.parse_yaml(v, k) for k, v in values.items()}
     return load_profile('embedded', parsed | {'device': 'cpu'} | more)
 
 
@@ -37,7 +38,7 @@ def picture_and_truth():
 def test_every_open_labeller_has_a_row_with_and_without_synonyms() -> None:
     found = rows.open_rows()
     twice = {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
-    assert set(found) == twice | {f'{n}_reused' for n in reuse.LABELLERS}
+    assert set(found) == twice | {f'{n}_reused' for n in name_reuse.LABELLERS}
     assert rows.question(NAMES, synonyms=False) == 'sky, road, car'
     assert rows.question(NAMES, synonyms=True) == 'sky, road | street, car | vehicle | automobile'
 
@@ -127,10 +128,10 @@ def test_boxes_of_plain_masks_are_half_open() -> None:
 
 
 def test_classes_map_by_name_and_synonym() -> None:
-    published = vocabulary.resolve('automobile, street, dog')
+    published = vocabulary_files.resolve('automobile, street, dog')
     mapping = map_classes(published, NAMES)
     assert mapping.table.tolist() == [3, 2, 1, 3]
     assert mapping.pairs == {'automobile': 'car', 'street': 'road'}
     assert (mapping.unmapped, mapping.never_found) == (('dog',), ('sky',))
     with pytest.raises(DataSetError, match='none is a class of the data set'):
-        map_classes(vocabulary.resolve('dog, cat'), NAMES)
+        map_classes(vocabulary_files.resolve('dog, cat'), NAMES)

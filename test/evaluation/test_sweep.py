@@ -7,7 +7,7 @@ import layouts
 import pytest
 
 from semantic_fast_sam_ros.__main__ import main
-from semantic_fast_sam_ros.core.model_settings import VoteSettings
+from semantic_fast_sam_ros.core.settings.models import VoteSettings
 from semantic_fast_sam_ros.evaluation import sweeping
 from semantic_fast_sam_ros.tools import sweep
 

@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.decoding import ENCODINGS
+from semantic_fast_sam_ros.core.images.decoding import ENCODINGS
 
 SMALL = 24  # pixels, the longest side of an image before it is damaged
 EXTREMES = (0, 1, 2, 3, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import ROOT, TIMEOUT_S, until
 
-from semantic_fast_sam_ros.core.interrupts import interrupt_once
+from semantic_fast_sam_ros.core.base.signals import interrupt_once
 
 LIBRARIES = (
     'semantic_fast_sam_ros.ros.node',

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from damage import damaged_compressed, damaged_image
 
-from semantic_fast_sam_ros.core.decoding import compressed_to_rgb, image_to_rgb
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb, image_to_rgb
 
 SEEDS = range(10)
 CASES_A_SEED = 500  # of each of two message types: 10,000 in all

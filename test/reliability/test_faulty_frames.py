@@ -11,9 +11,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from harness import NAME, Diagnosis, Peer, RunningNode, photo_message, until
 from sensor_msgs.msg import Image
 
-from semantic_fast_sam_ros.core import memory, pipeline
-from semantic_fast_sam_ros.core.closed_set import ClosedSetLabeller
-from semantic_fast_sam_ros.core.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core import pipeline
+from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.networks import memory
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros import conversions, frames
 from semantic_fast_sam_ros.ros.outputs import Outputs

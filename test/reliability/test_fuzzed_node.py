@@ -16,8 +16,8 @@ from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.setting import Setting
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings.setting import Setting
 
 IMAGES = 300  # over DDS, of each kind; test_damaged_images.py decodes ten thousand
 DAMAGED = {'raw': (Image, damaged_image), 'compressed': (CompressedImage, damaged_compressed)}

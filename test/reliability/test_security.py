@@ -14,22 +14,23 @@ import torch
 from tiny_clip import write_clip
 from tiny_text import write_blip, write_clipseg, write_groupvit
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core import weights
-from semantic_fast_sam_ros.core.captions import BlipCaptioner
-from semantic_fast_sam_ros.core.clip_model import load_clip
-from semantic_fast_sam_ros.core.config import from_values
-from semantic_fast_sam_ros.core.dense import load_dense
-from semantic_fast_sam_ros.core.dense_text import load_transformers
-from semantic_fast_sam_ros.core.errors import ConfigError, ModelError, SemanticFastSamError
-from semantic_fast_sam_ros.core.fastsam import load_ultralytics
-from semantic_fast_sam_ros.core.model_settings import ClipSettings, DenseSettings
+from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.folders import cache_folder
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense
+from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
+from semantic_fast_sam_ros.core.open_vocabulary.dense_text import load_transformers
+from semantic_fast_sam_ros.core.open_vocabulary.yoloe_network import YoloeText
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.runtime import Runtime
-from semantic_fast_sam_ros.core.yoloe_network import YoloeText
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.config import from_values
+from semantic_fast_sam_ros.core.settings.models import ClipSettings, DenseSettings
+from semantic_fast_sam_ros.core.ssa_engine.blip import BlipCaptioner
 from semantic_fast_sam_ros.tools import view
 
-PACKAGE = Path(weights.__file__).parents[1]
+PACKAGE = Path(weights.__file__).parents[2]
 CPU, FLOAT = torch.device('cpu'), torch.float32
 TRUSTING = weights.Policy(offline=True, trust_model_files=True)
 # Loaders of a single file.
@@ -142,12 +143,12 @@ def test_code_beside_the_weights_does_not_run_nor_ask(
         assert 'terminal' not in str(error)
 
 
-@pytest.mark.parametrize('read', [vocabularies.load, vocabularies.read_groups])
+@pytest.mark.parametrize('read', [vocabulary_files.load, vocabulary_files.read_groups])
 def test_code_in_yaml_does_not_run(read: Callable[[Any], Any], tmp_path: Path, mark: Path) -> None:
     file = tmp_path / 'evil.yaml'
     file.write_text(f'road: !!python/object/apply:builtins.open [{str(mark)!r}, "w"]\n')
     with pytest.raises(ConfigError, match='YAML'):
-        read(file if read is vocabularies.load else str(file))
+        read(file if read is vocabulary_files.load else str(file))
 
 
 def test_a_yaml_file_that_grows_without_end_is_refused_in_time(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_yaml_file_that_grows_without_end_is_refused_in_time(tmp_path: Path) -
     lines += [f'a{n}: &a{n} [{", ".join(9 * [f"*a{n - 1}"])}]' for n in range(1, 12)]
     file = tmp_path / 'bomb.yaml'
     file.write_text('\n'.join([*lines, 'classes: *a11']))
-    for read in (vocabularies.load, lambda path: vocabularies.read_groups(str(path))):
+    for read in (vocabulary_files.load, lambda path: vocabulary_files.read_groups(str(path))):
         with pytest.raises(ConfigError):
             read(file)
 
@@ -216,7 +217,7 @@ def test_a_file_setting_only_reads(
     WRITTEN[:] = ['(the hook is set)']
     with pytest.raises(SemanticFastSamError):
         SemanticFastSam(from_values(values | {name: str(value[kind])}))
-    cache = str(weights.cache_folder())
+    cache = str(cache_folder())
     assert [path for path in WRITTEN[1:] if not path.startswith(cache)] == []
     assert {path.name for path in here.iterdir()} == {'file'}
     assert {path.name for path in tmp_path.iterdir()} == {'here'}

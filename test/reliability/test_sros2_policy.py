@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from harness import NAME, Peer, RunningNode, until
 
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 
 SPACE = '/policy'
 Starter = Callable[..., RunningNode]

@@ -16,8 +16,8 @@ from harness import NAME, Diagnosis, Peer, RunningNode, photo_message
 from lifecycle_msgs.msg import State, Transition
 from sensor_msgs.msg import Image
 
-from semantic_fast_sam_ros.core import pinning, weights
-from semantic_fast_sam_ros.core.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.networks import checksums, weights
 
 Starter = Callable[..., RunningNode]
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
@@ -118,8 +118,8 @@ def test_full_disk_does_not_damage_the_pins_that_are_there(
     folder = tmp_path / 'model'
     folder.mkdir()
     (folder / 'config.json').write_text('{}')
-    pinning.pin(folder)
-    pins = pinning.pins_file(folder).read_text()
+    checksums.pin(folder)
+    pins = checksums.pins_file(folder).read_text()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, 'No space left on device')
@@ -127,5 +127,5 @@ def test_full_disk_does_not_damage_the_pins_that_are_there(
     with monkeypatch.context() as patch:
         patch.setattr(Path, 'write_text', full)
         with pytest.raises(OSError, match='No space left'):
-            pinning.pin(folder)
-    assert pinning.pins_file(folder).read_text() == pins
+            checksums.pin(folder)
+    assert checksums.pins_file(folder).read_text() == pins

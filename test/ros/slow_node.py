@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from semantic_fast_sam_ros.core.config import Config
-from semantic_fast_sam_ros.core.model_settings import MaskSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import VocabularyHistory, from_names
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.models import MaskSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory, from_names
 from semantic_fast_sam_ros.ros import budget, process
 from semantic_fast_sam_ros.ros import node as node_module
 
@@ -47,7 +47,7 @@ class SlowPipeline:
         self,
         image: NDArray[np.uint8],
         earlier: SegmentationResult | None = None,
-        seen: object = None,
+        outputs: object = None,
         before: SegmentationResult | None = None,
     ) -> SegmentationResult:
         """Sleep, then label; the confidence is the share of the full image size, percent."""

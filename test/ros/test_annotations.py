@@ -10,9 +10,9 @@ from foxglove_msgs.msg import ImageAnnotations, PointsAnnotation
 from harness import header, until
 from rclpy.lifecycle import LifecycleNode
 
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
 NAMES = from_names(['road', 'car'])

@@ -10,10 +10,10 @@ import torch
 from harness import NAME, Diagnosis, Peer, RunningNode, header, photo_message, until
 from sensor_msgs.msg import Image
 
-from semantic_fast_sam_ros.core.config import Config, from_values
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.network_outputs import NetworkOutputs
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.core.seen import Seen
+from semantic_fast_sam_ros.core.settings.config import Config, from_values
 from semantic_fast_sam_ros.ros.camera import Frame
 from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.frames import FATAL_FAILURES, FrameProcessor
@@ -29,21 +29,23 @@ class Pipeline:
         self.config = Config()
         self.takes_batches, self.device = True, torch.device('cuda')
         self.looks: list[int] = []
-        self.seen: list[object] = []
+        self.outputs: list[object] = []
         self.error: Exception | None = None
 
-    def look(self, images: Sequence[np.ndarray], carried: Sequence[bool]) -> list[Seen]:
+    def run_networks(
+        self, images: Sequence[np.ndarray], carried: Sequence[bool]
+    ) -> list[NetworkOutputs]:
         self.looks.append(len(images))
         if self.error:
             raise self.error
-        return [Seen(Mock(), Mock(), None, {'mask_network': 5.0}) for _ in images]
+        return [NetworkOutputs(Mock(), Mock(), None, {'mask_network': 5.0}) for _ in images]
 
     def __call__(
-        self, image: np.ndarray, earlier: object = None, seen: Seen | None = None
+        self, image: np.ndarray, earlier: object = None, outputs: NetworkOutputs | None = None
     ) -> Mock:
-        self.seen.append(seen)
+        self.outputs.append(outputs)
         labels = np.zeros(image.shape[:2], np.uint8)
-        return Mock(label_map=labels, stage_ms=seen.total_ms({'vote': 1.0}) if seen else {})
+        return Mock(label_map=labels, stage_ms=outputs.total_ms({'vote': 1.0}) if outputs else {})
 
 
 def camera(name: str, subscribed: bool = True) -> Mock:
@@ -76,7 +78,7 @@ def test_images_share_a_pass_and_each_is_published_by_its_camera(frames: FramePr
     given = [frame('front', photo_message(1)), frame('left', photo_message(2, 60, 100))]
     assert frames.process_all(given) == [Fate.PROCESSED] * 2
     assert frames.pipeline.looks == [2]
-    assert all(frames.pipeline.seen)
+    assert all(frames.pipeline.outputs)
     for each in given:
         image, _, _, told, *_ = each.camera.outputs.publish.call_args.args
         assert told == each.message.header
@@ -100,7 +102,7 @@ def test_image_that_is_left_alone_is_labelled_as_ever(frames: FrameProcessor) ->
     refused, processed, idle = frames.process_all(given)
     assert isinstance(refused, FrameError)
     assert (processed, idle) == (Fate.PROCESSED, Fate.IDLE)
-    assert (frames.pipeline.looks, frames.pipeline.seen) == ([], [None])
+    assert (frames.pipeline.looks, frames.pipeline.outputs) == ([], [None])
 
 
 def test_failed_pass_falls_on_all_images_in_it_and_on_no_other(frames: FrameProcessor) -> None:
@@ -177,9 +179,11 @@ def running() -> Iterator[RunningNode]:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that fills with how many images were in each pass."""
     noted: list[int] = []
-    look: Callable[..., list[Seen]] = SemanticFastSam.look
+    look: Callable[..., list[NetworkOutputs]] = SemanticFastSam.run_networks
 
-    def noting(pipeline: SemanticFastSam, images: list, carried: Sequence[bool]) -> list[Seen]:
+    def noting(
+        pipeline: SemanticFastSam, images: list, carried: Sequence[bool]
+    ) -> list[NetworkOutputs]:
         noted.append(len(images))
         return look(pipeline, images, carried)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from semantic_fast_sam_ros.core.config import Config, from_values
+from semantic_fast_sam_ros.core.settings.config import Config, from_values
 from semantic_fast_sam_ros.ros.budget import LAST, PATIENCE_S, STEPS, Budget, degraded, describe
 
 COST_MS = (150.0, 140.0, 110.0, 80.0, 55.0)  # of a frame at each step, alone on the machine

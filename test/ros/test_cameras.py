@@ -8,9 +8,9 @@ from harness import LATCHED, NAME, Diagnosis, Peer, RunningNode, photo_message, 
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from semantic_fast_sam_ros.core.config import Config, from_values, parse_cameras
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import Config, from_values, parse_cameras
 from semantic_fast_sam_ros.ros import camera
 
 

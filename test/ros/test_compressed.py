@@ -16,8 +16,8 @@ import PIL.Image
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.decoding import compressed_to_rgb
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb
 from semantic_fast_sam_ros.ros.conversions import jpeg_message
 
 LIMIT = 1_000_000

@@ -12,8 +12,8 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed: run scr
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.decoding import ENCODINGS, image_to_rgb
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.decoding import ENCODINGS, image_to_rgb
 from semantic_fast_sam_ros.ros.conversions import array_to_image, bytes_to_array
 
 HEIGHT, WIDTH = 6, 8

@@ -21,9 +21,9 @@ from semantic_fast_sam_ros.bags.job import CHOICES, Job
 from semantic_fast_sam_ros.bags.messages import label_info, output_message, serialise
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.run import label_recording
-from semantic_fast_sam_ros.core.config import from_values
-from semantic_fast_sam_ros.core.contents import frame_contents
+from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.config import from_values
 from semantic_fast_sam_ros.ros import conversions
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

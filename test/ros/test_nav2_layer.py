@@ -21,14 +21,15 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUD_HEIGHT, CLOUD_WIDTH = 4, 6  # of the organised cloud
-CAMVID = vocabularies.resolve('camvid')
+CAMVID = vocabulary_files.resolve('camvid')
 # As the layer subscribes: nav2::qos::SensorDataQoS(50) and LatchedSubscriptionQoS(5).
 SENSOR = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -202,7 +203,7 @@ def test_a_layer_that_joins_late_still_learns_the_names(peer, outputs):
 def test_an_id_keeps_its_name_when_the_names_change(peer, outputs):
     history = vocabularies.VocabularyHistory()
     history.admit(CAMVID)
-    changed = history.admit(vocabularies.parse_list('fence, road, car, pedestrian'))
+    changed = history.admit(vocabulary_files.parse_list('fence, road, car, pedestrian'))
     layer = Layer(peer)
     outputs.announce(CAMVID, header(1))
     until(lambda: layer.infos, 'the first names')

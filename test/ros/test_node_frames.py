@@ -20,7 +20,7 @@ from harness import (
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from semantic_fast_sam_ros.core import contents, render
+from semantic_fast_sam_ros.core.outputs import frame_outputs, overlay
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros import node as node_module
 
@@ -127,11 +127,11 @@ def test_nothing_is_built_without_subscribers(
 ) -> None:
     built: list[str] = []
     for module, name in (
-        (contents, 'label_pixels'),
-        (contents, 'detections'),
-        (contents, 'jpeg'),
-        (render, 'overlay'),
-        (contents, 'resize_result'),
+        (frame_outputs, 'label_pixels'),
+        (frame_outputs, 'detections'),
+        (frame_outputs, 'jpeg'),
+        (overlay, 'overlay'),
+        (frame_outputs, 'resize_result'),
     ):
         real = getattr(module, name)
         spy = lambda *a, real=real, name=name: (built.append(name), real(*a))[1]  # noqa: E731
@@ -150,8 +150,8 @@ def test_nothing_is_built_without_subscribers(
     peer.feed(camera, photo_message(31), lambda: detections)
     assert set(built) == {'resize_result', 'detections'}
 
-    overlay = peer.collect(Image, f'{NAME}/overlay')
-    peer.feed(camera, photo_message(32), lambda: overlay)
+    drawn = peer.collect(Image, f'{NAME}/overlay')
+    peer.feed(camera, photo_message(32), lambda: drawn)
     assert 'overlay' in built
     assert {'jpeg', 'label_pixels'}.isdisjoint(built)
 

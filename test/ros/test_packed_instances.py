@@ -9,10 +9,10 @@ from harness import header, until
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from semantic_fast_sam_ros.core.contents import frame_contents, pack_instances
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import from_names
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents, pack_instances
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
 TOPIC = '/packer/packed_instances'

@@ -13,8 +13,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings import config as configuration
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
 
 Made = tuple[Node, NodeParameters]

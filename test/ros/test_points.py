@@ -24,8 +24,8 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.cloud import POINT
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
+from semantic_fast_sam_ros.core.outputs.point_cloud import POINT
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
 from semantic_fast_sam_ros.ros.conversions import array_to_image, point_cloud
 from semantic_fast_sam_ros.ros.outputs import Outputs
 

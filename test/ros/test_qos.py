@@ -6,7 +6,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, ReliabilityPolicy
 
-from semantic_fast_sam_ros.core.config import Config
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import qos
 
 

@@ -18,8 +18,8 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 from semantic_fast_sam_ros.tools import record
 

@@ -7,10 +7,10 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from semantic_fast_sam_ros.core.contents import PACKED_INSTANCES, frame_contents
-from semantic_fast_sam_ros.core.node_settings import OutputSettings
-from semantic_fast_sam_ros.core.types import SegmentationResult
-from semantic_fast_sam_ros.core.vocabulary import Vocabulary, from_names
+from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.frame_outputs import PACKED_INSTANCES, frame_contents
+from semantic_fast_sam_ros.core.settings.node import OutputSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.ros.conversions import to_message
 from semantic_fast_sam_ros.ros.outputs import TOPICS
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from semantic_fast_sam_ros.core.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.ros.counts import Counts, Fate
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 

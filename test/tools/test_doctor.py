@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from semantic_fast_sam_ros.core.errors import ModelError
-from semantic_fast_sam_ros.core.resources import resource_folder
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.tools import doctor
 from semantic_fast_sam_ros.tools.findings import Finding
 

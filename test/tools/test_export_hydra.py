@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from semantic_fast_sam_ros.__main__ import main
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.vocabulary import SemanticClass, Vocabulary
+from semantic_fast_sam_ros.core.settings import vocabulary_files
+from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabulary
 from semantic_fast_sam_ros.tools.export_hydra import colour_table
 
 SHIPPED = ('camvid', 'cityscapes', 'ade20k', 'coco_panoptic')
@@ -22,7 +22,7 @@ def _export(tmp_path, *words: str) -> tuple[dict, list[dict[str, str]]]:
 
 def test_every_label_has_a_name_a_role_and_a_colour(tmp_path):
     space, colours = _export(tmp_path, '--dynamic', 'car,person', '--surfaces', 'road')
-    camvid = vocabularies.resolve('camvid')
+    camvid = vocabulary_files.resolve('camvid')
     assert space['total_semantic_labels'] == 12
     assert space['label_names'][4] == {'label': 4, 'name': 'road'}
     roles = ('dynamic_labels', 'invalid_labels', 'object_labels', 'surface_places_labels')
@@ -37,7 +37,7 @@ def test_every_label_has_a_name_a_role_and_a_colour(tmp_path):
 
 @pytest.mark.parametrize('name', SHIPPED)
 def test_no_two_classes_of_a_shipped_vocabulary_share_a_colour(name):
-    vocabulary = vocabularies.resolve(name)
+    vocabulary = vocabulary_files.resolve(name)
     rows = list(csv.DictReader(colour_table(vocabulary).splitlines()))
     assert len(rows) == len(vocabulary) + 1
     assert len({(row['red'], row['green'], row['blue']) for row in rows}) == len(rows)

@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from semantic_fast_sam_ros.__main__ import main
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
-from semantic_fast_sam_ros.core.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.tools import export_nav2
 
 SHIPPED = Path(__file__).resolve().parents[2] / 'config' / 'nav2' / 'semantic_layer.yaml'
-CAMVID = vocabularies.resolve('camvid')
+CAMVID = vocabulary_files.resolve('camvid')
 
 
 def _arguments(**given: str) -> argparse.Namespace:

@@ -1,10 +1,10 @@
-"""docs/parameters.md says what core/config.py declares."""
+"""docs/parameters.md says what core/settings/ declares."""
 
 import argparse
 from pathlib import Path
 
-from semantic_fast_sam_ros.core import config as configuration
-from semantic_fast_sam_ros.core.setting import Setting
+from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.settings.setting import Setting
 from semantic_fast_sam_ros.tools import parameter_docs
 
 

@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from semantic_fast_sam_ros.core.errors import ConfigError
-from semantic_fast_sam_ros.core.temporal_settings import TemporalSettings
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,
     config_from,

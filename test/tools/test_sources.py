@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.tools import sources
 
 SIZE = (30, 40)

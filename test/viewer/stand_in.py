@@ -21,7 +21,7 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
 
 HEIGHT, WIDTH = 120, 160
@@ -35,7 +35,7 @@ class StandIn(LifecycleNode):
     def __init__(self, name: str, context: rclpy.Context) -> None:
         super().__init__(name, context=context)
         self.parameters = NodeParameters(self)
-        self.parameters.change_vocabulary = lambda new: vocabularies.resolve(new.vocabulary)
+        self.parameters.change_vocabulary = lambda new: vocabulary_files.resolve(new.vocabulary)
         self.set_parameters([rclpy.Parameter('vocabulary', value='road, car | van')])
         self.frames = 0
         self._state = 'unconfigured'
@@ -82,7 +82,7 @@ class StandIn(LifecycleNode):
 
     def _publish(self, header: Header) -> None:
         settings = self.parameters.current
-        names = vocabularies.resolve(settings.vocabulary).names
+        names = vocabulary_files.resolve(settings.vocabulary).names
         if names != self._announced:
             classes = [VisionClass(class_id=i, class_name=n) for i, n in enumerate(names, 1)]
             self._names.publish(LabelInfo(header=header, class_map=classes))

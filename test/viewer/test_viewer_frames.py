@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from semantic_fast_sam_ros.core import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
+from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.viewer import pictures
 from semantic_fast_sam_ros.viewer.frames import KEPT, PARTS, Frame, FrameAssembler
 
@@ -109,7 +110,7 @@ def test_labels_are_drawn_in_the_colours_of_their_classes():
 
 
 def test_colours_are_those_of_the_vocabulary_that_the_node_has():
-    camvid = vocabularies.resolve('camvid')
+    camvid = vocabulary_files.resolve('camvid')
     colours = pictures.class_colours({4: 'road', 9: 'car'}, 'camvid', '')
     assert colours == {4: camvid.find('road').colour, 9: camvid.find('car').colour}
     grouped = pictures.class_colours({1: 'ground'}, 'camvid', '{ground: [road, sidewalk]}')

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is missing: run scripts/setup')
 
-from semantic_fast_sam_ros.viewer.server import Viewer
+from semantic_fast_sam_ros.viewer.state import Viewer
 from semantic_fast_sam_ros.viewer.watcher import NodeAbsentError
 
 ANSWER = [{'name': 'vocabulary', 'value': 'camvid'}]

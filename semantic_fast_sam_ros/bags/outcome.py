@@ -1,0 +1,26 @@
+"""How a run over a recording or a folder went."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.types import Loss
+
+
+@dataclass
+class Outcome:
+    """How a run went."""
+
+    folder: Path
+    statistics: Statistics = field(default_factory=Statistics)
+    losses: list[Loss] = field(default_factory=list)
+    frames_before: int = 0  # labelled by earlier runs
+    seconds: float = 0.0
+    interrupted: bool = False
+    problem: str = ''  # why the run ended early
+    already_complete: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that could be read is labelled."""
+        return self.already_complete or not (self.interrupted or self.problem)

@@ -1,0 +1,1 @@
+"""A dense segmenter votes in each mask (SFS, arXiv 2604.20169)."""

@@ -1,0 +1,318 @@
+"""Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.timing import stage
+from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork, run_together, turns
+from semantic_fast_sam_ros.core.networks.engines import load_network
+from semantic_fast_sam_ros.core.networks.letterbox import letterbox
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.settings.models import DenseSettings
+
+SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this, or to its patches
+MAXIMUM_SIDE = 4096  # of what a network is given, however long and thin the image
+ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own default
+BY_QUERIES = ('maskformer', 'mask2former', 'oneformer')  # whose classes and masks come apart
+SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
+MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
+NO_EVIDENCE = 1e-6  # score of every class where no query claims the pixel
+# (architecture suffix, the Auto class that loads it); the first that fits is taken
+AUTO_CLASSES = (
+    ('ForUniversalSegmentation', 'AutoModelForUniversalSegmentation'),
+    ('ForInstanceSegmentation', 'AutoModelForInstanceSegmentation'),
+    ('ForSemanticSegmentation', 'AutoModelForSemanticSegmentation'),
+)
+
+
+@dataclass(frozen=True)
+class DenseMap:
+    """Scores of all classes on the network's own grid."""
+
+    scores: Tensor  # (C, h, w) float: logits, or probabilities that need not sum to one
+    are_logits: bool
+
+    def probabilities(self, size: tuple[int, int]) -> Tensor:
+        """Return class probabilities at a size (height, width): (C, H, W) float32, summing to 1.
+
+        Logits are interpolated before the softmax, as transformers' and ultralytics' own
+        post-processing does.
+        """
+        scores = self.scores.float()
+        if scores.shape[1:] != size:
+            scores = functional.interpolate(scores[None], size, mode='bilinear')[0]
+        if self.are_logits:
+            return scores.softmax(0)
+        scores = scores + NO_EVIDENCE
+        return scores / scores.sum(0, keepdim=True)
+
+
+class DenseSegmenter(Protocol):
+    """A network that scores every pixel for every class."""
+
+    class_names: tuple[str, ...]
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        ...
+
+
+@runtime_checkable
+class BatchSegmenter(DenseSegmenter, Protocol):
+    """One that may take several images at once."""
+
+    takes_batches: bool
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        ...
+
+
+class TransformersSegmenter(RunsNetwork):
+    """Any Hugging Face semantic or universal segmentation checkpoint."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: DenseSettings,
+        runtime: Runtime,
+    ) -> None:
+        """Load a folder; raises ModelError if it holds no segmentation model."""
+        self._size = settings.image_size
+        self._runtime = runtime
+        self._model, self._processor = _load_transformers(folder)
+        self._model.to(
+            device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
+        )
+        names = self._model.config.id2label
+        self.class_names = tuple(str(names[i]) for i in sorted(names))
+        self._task_inputs = self._tokenise_task(folder)
+        self._statistics = _statistics(self._processor)
+        self._network: Network | None = None
+        if self._model.config.model_type not in BY_QUERIES:
+            self._network = load_network(_Logits(self._model), folder, runtime)
+        elif runtime.backend not in ('auto', 'torch') or runtime.precision == 'int8':
+            raise ModelError(
+                f'{folder.name} is a {self._model.config.model_type}: it runs on torch only, '
+                f'not on {runtime.backend} in {runtime.precision}'
+            )
+        self._turn = turns(self._network)
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        if self._network is None:
+            return [self.segment(image) for image in images]
+        with stage('preprocess'):
+            pixels = [self._preprocess(image) for image in images]
+        with self._turn, stage('dense_network'):
+            found = run_together(self._network, pixels)
+        return [DenseMap(logits[0], are_logits=True) for (logits,) in found]
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        if self._network is not None:
+            return self.segment_all([image])[0]
+        with stage('preprocess'):
+            pixels = self._preprocess(image)
+        with self._turn, stage('dense_network'):
+            output = self._model(pixel_values=pixels, **self._task_inputs)
+        # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
+        # the last class is 'no object'.
+        masks = output['masks_queries_logits'].float()
+        if self._model.config.model_type == 'mask2former':
+            masks = functional.interpolate(masks, MASK2FORMER_GRID, mode='bilinear')
+        shares = output['class_queries_logits'][0].float().softmax(-1)[:, :-1]
+        scores = torch.einsum('qc,qhw->chw', shares, masks[0].sigmoid())
+        return DenseMap(scores, are_logits=False)
+
+    def _preprocess(self, image: Tensor) -> Tensor:
+        """Resize and normalise as the checkpoint's processor says, on the image's device."""
+        options: dict[str, Any] = {}
+        if self._size:
+            image = self._scaled(image)
+            options['do_resize'] = False
+        if self._statistics is not None and self._size:
+            scale, offset = (t.to(image.device) for t in self._statistics)
+            pixels = image[None].float().mul_(scale).sub_(offset)
+        else:
+            if hasattr(self._processor, 'do_center_crop'):
+                options['do_center_crop'] = False  # the scores would lie over the centre only
+            prepared = self._processor(images=image, return_tensors='pt', **options)
+            pixels = prepared['pixel_values']
+        return pixels.to(self._runtime.device, self._runtime.dtype)
+
+    def _scaled(self, image: Tensor) -> Tensor:
+        size = self._scaled_size(int(image.shape[1]), int(image.shape[2]))
+        if tuple(image.shape[1:]) == size:
+            return image
+        # Bytes are resized twice as fast, but only on the CPU.
+        x = image[None] if image.device.type == 'cpu' else image[None].float()
+        x = functional.interpolate(x, size, mode='bilinear', antialias=True)[0]
+        return x if x.dtype == torch.uint8 else x.round().to(torch.uint8)
+
+    def _scaled_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the sides for an image so that the shorter one is as the settings say."""
+        config = self._model.config
+        if config.model_type in SQUARE_ONLY:
+            height = width = self._size
+        patch = getattr(config, 'patch_size', None)
+        unit = patch if isinstance(patch, int) and patch > SIDE_MULTIPLE else SIDE_MULTIPLE
+        gain = min(self._size / min(height, width), MAXIMUM_SIDE / max(height, width))
+        height, width = (max(unit, round(side * gain / unit) * unit) for side in (height, width))
+        return height, width
+
+    def _tokenise_task(self, folder: Path) -> dict[str, Tensor]:
+        """Return OneFormer's task token (Jain et al., CVPR 2023, section 3.1), else nothing."""
+        if self._model.config.model_type != 'oneformer':
+            return {}
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokens = tokenizer(
+            ['the task is semantic'],
+            padding='max_length',
+            max_length=self._model.config.task_seq_len,
+            truncation=True,
+            return_tensors='pt',
+        )
+        return {'task_inputs': tokens['input_ids'].to(self._runtime.device)}
+
+
+class UltralyticsSegmenter(RunsNetwork):
+    """A checkpoint of ultralytics' semantic task, such as yolo26n-sem.pt."""
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        settings: DenseSettings,
+        runtime: Runtime,
+    ) -> None:
+        """Load the checkpoint; raises ModelError if it is not a semantic network."""
+        self._size = settings.image_size
+        self._dtype = runtime.dtype
+        network = load_ultralytics(checkpoint, 'semantic')
+        network.to(device=runtime.device, dtype=runtime.dtype)
+        network.to(memory_format=torch.channels_last)
+        self.class_names = tuple(network.names[i] for i in sorted(network.names))
+        self._network = load_network(_Logits(network), checkpoint, runtime)
+        self._turn = turns(self._network)
+
+    def segment(self, image: Tensor) -> DenseMap:
+        """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
+        return self.segment_all([image])[0]
+
+    def segment_all(self, images: Sequence[Tensor]) -> list[DenseMap]:
+        """Score images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        with stage('preprocess'):
+            fitted = [letterbox(i, self._side(i), self._dtype) for i in images]
+        with self._turn, stage('dense_network'):
+            found = run_together(self._network, [batch for batch, _ in fitted])
+        return [
+            DenseMap(place.crop(_enlarged(logits, batch))[0], are_logits=True)
+            for (logits,), (batch, place) in zip(found, fitted, strict=True)
+        ]
+
+    def _side(self, image: Tensor) -> int:
+        """Return the longer side that an image is scaled to."""
+        longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
+        return min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
+
+
+def _enlarged(logits: Tensor, batch: Tensor) -> Tensor:
+    return functional.interpolate(logits, batch.shape[2:], mode='bilinear')
+
+
+class _Logits(nn.Module):
+    """A network with its logits, (N, C, h, w), as the only output."""
+
+    takes_batches = True
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Tensor) -> tuple[Tensor]:
+        """Return the logits, (N, C, h, w), in a tuple."""
+        if type(self.network).__name__ == 'UperNetForSemanticSegmentation':
+            # On their own grid: the model would bring them to the batch's size.
+            features: Any = self.network.backbone(batch)  # type: ignore[operator]
+            logits: Tensor = self.network.decode_head(features.feature_maps)  # type: ignore[operator]
+            return (logits,)
+        found = self.network(batch)
+        return (found[0] if isinstance(found, tuple | list) else getattr(found, 'logits', found),)
+
+
+def load_dense(settings: DenseSettings, policy: Policy, runtime: Runtime) -> DenseSegmenter:
+    """Load the dense branch that the settings name.
+
+    Raises:
+        ModelError: the model is missing, damaged or of another kind.
+    """
+    by_ultralytics = settings.backend == 'ultralytics' or (
+        settings.backend == 'auto' and settings.model.endswith('.pt')
+    )
+    if by_ultralytics:
+        checkpoint = weights.checkpoint_file(settings.model, policy)
+        return UltralyticsSegmenter(checkpoint, settings, runtime)
+    folder = weights.pretrained_folder(settings.model, policy)
+    return TransformersSegmenter(folder, settings, runtime)
+
+
+def _statistics(processor: Any) -> tuple[Tensor, Tensor] | None:
+    """Return (scale, offset), (3, 1, 1) each, of a processor that only normalises, else None.
+
+    After resizing, `pixels * scale - offset` is what such a processor makes of an image, without
+    the milliseconds that it takes.
+    """
+    wanted = {'do_rescale': True, 'do_normalize': True}
+    others = ('do_pad', 'do_flip_channel_order')
+    if any(getattr(processor, k, None) is not v for k, v in wanted.items()) or any(
+        getattr(processor, k, None) for k in others
+    ):
+        return None
+    mean, deviation = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    if mean.numel() != 3 or deviation.numel() != 3:
+        return None
+    scale = processor.rescale_factor / deviation
+    return scale[:, None, None], (mean / deviation)[:, None, None]
+
+
+def _load_transformers(folder: Path) -> tuple[Any, Any]:
+    weights.silence_libraries()
+    import transformers as untyped_transformers
+
+    transformers: Any = untyped_transformers
+    transformers.utils.logging.disable_progress_bar()
+    # A folder must neither run code of its own nor ask on the terminal whether it may.
+    local: dict[str, Any] = {'local_files_only': True, 'trust_remote_code': False}
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
+        architecture = (config.architectures or [''])[0]
+        auto = next((a for suffix, a in AUTO_CLASSES if architecture.endswith(suffix)), None)
+        auto = AUTO_CLASSES[0][1] if config.model_type in ('oneformer', 'mask2former') else auto
+        if auto is None:
+            raise ModelError(
+                f'{folder}: {architecture or "its model"} is not a segmentation model'
+            )
+        model = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32, **local)
+        if config.model_type == 'oneformer':  # else it fetches class names from another repository
+            local['class_info_file'] = None
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **local)
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f'cannot load a segmentation model from {folder}: {reason}') from error
+    return model.eval().requires_grad_(False), processor

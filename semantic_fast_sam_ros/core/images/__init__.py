@@ -1,0 +1,1 @@
+"""Camera messages as RGB arrays, and what calibrates them."""

@@ -1,0 +1,1 @@
+"""Masks: how FastSAM proposes them, what they are, how they are painted."""

@@ -1,0 +1,142 @@
+"""Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.timing import stage
+from semantic_fast_sam_ros.core.masks.prototypes import PrototypeMasks
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.batching import RunsNetwork, run_together, turns
+from semantic_fast_sam_ros.core.networks.engines import load_network
+from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.settings.models import MaskSettings
+
+BOX_AND_SCORE = 6  # x1 y1 x2 y2 score class; the mask coefficients follow
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What the network said of one image."""
+
+    predicted: Tensor  # (1, 5 + K, anchors): boxes in the batch's pixels, scores, coefficients
+    prototypes: Tensor  # (1, K, h, w)
+    batch: Tensor  # (1, 3, h, w), what it was given
+    place: Letterbox  # of the image in the batch
+
+
+class FastSamGenerator(RunsNetwork):
+    """Propose class-agnostic masks with a FastSAM checkpoint loaded through ultralytics."""
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        settings: MaskSettings,
+        runtime: Runtime,
+    ) -> None:
+        """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
+        self.settings = settings
+        self._dtype = runtime.dtype
+        network = load_ultralytics(checkpoint, 'segment')
+        network.to(device=runtime.device, dtype=runtime.dtype)
+        if len(network.names) != 1:
+            names = ', '.join(str(name) for name in list(network.names.values())[:5])
+            raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
+        network.to(memory_format=torch.channels_last)
+        self._network = load_network(_Outputs(network), checkpoint, runtime)
+        self._turn = turns(self._network)
+
+    def generate(self, image: Tensor) -> MaskProposals:
+        """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
+        return self.propose(image, self.detect([image])[0])
+
+    def propose(self, image: Tensor, found: Detections) -> MaskProposals:
+        """Propose masks, best score first, for an image and what `detect` found in it."""
+        kept, prototypes = self._kept(found.predicted, found.prototypes)
+        return self._shape(kept, prototypes, found.batch, found.place, image)
+
+    def detect(self, images: Sequence[Tensor]) -> list[Detections]:
+        """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
+        with stage('preprocess'):
+            fitted = [letterbox(i, self.settings.image_size, self._dtype) for i in images]
+        with self._turn, stage('mask_network'):
+            found = run_together(self._network, [batch for batch, _ in fitted])
+        return [
+            Detections(predicted, prototypes, *fit)
+            for (predicted, prototypes), fit in zip(found, fitted, strict=True)
+        ]
+
+    def _kept(self, predicted: Tensor, prototypes: Tensor) -> tuple[Tensor, Tensor]:
+        from ultralytics.utils.nms import non_max_suppression
+
+        kept = non_max_suppression(
+            predicted.float(),
+            self.settings.confidence,
+            self.settings.iou,
+            nc=1,
+            max_det=self.settings.max_masks,
+        )
+        return kept[0], prototypes[0].float()
+
+    def _shape(
+        self, found: Tensor, prototypes: Tensor, batch: Tensor, place: Letterbox, image: Tensor
+    ) -> MaskProposals:
+        """Make proposals of detections in the batch's pixels, (N, 6 + K).
+
+        Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
+        """
+        size = (int(image.shape[1]), int(image.shape[2]))
+        rows, columns = place.axes(size, tuple(batch.shape[2:]), tuple(prototypes.shape[1:]))
+        boxes = place.to_image(found[:, :4], size)
+        masks = PrototypeMasks(
+            prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
+        )
+        proposals, filled = MaskProposals(masks, boxes, found[:, 4]), masks.filled()
+        return proposals if bool(filled.all()) else proposals.take(filled)
+
+
+class _Outputs(nn.Module):
+    """The network with what counts at inference as its only outputs."""
+
+    takes_batches = True
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
+        predicted, prototypes = self.network(batch)[0]
+        return predicted, prototypes
+
+
+def load_ultralytics(checkpoint: Path, task: str) -> Any:
+    """Load an ultralytics network for inference, fused, without running code from the file.
+
+    Raises:
+        ModelError: the file is damaged, is refused, or is a network for another task.
+    """
+    weights.silence_libraries()
+    from ultralytics.nn import tasks as untyped_tasks
+
+    tasks: Any = untyped_tasks
+    tasks.SAFE_LOAD = True  # the environment variable comes too late where ultralytics is imported
+    try:
+        network, _ = tasks.load_checkpoint(str(checkpoint), device=torch.device('cpu'))
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f'{checkpoint} is not a readable ultralytics checkpoint: {reason}'
+        ) from error
+    if getattr(network, 'task', None) != task:
+        found = getattr(network, 'task', type(network).__name__)
+        raise ModelError(f'{checkpoint} is a network for the task {found!r}, not {task!r}')
+    network = network.float().fuse(verbose=False).eval()
+    return network.requires_grad_(False)

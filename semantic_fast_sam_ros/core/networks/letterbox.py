@@ -1,0 +1,84 @@
+"""Fit an image into a network's size as the YOLO family does: keep the aspect, pad with grey."""
+
+from dataclasses import dataclass
+
+import cv2
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core.networks.resampling import Axis
+
+GREY = 114 / 255
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where the image lies in the padded batch."""
+
+    height: int  # of the scaled image inside the batch, pixels
+    width: int
+    top: int
+    left: int
+
+    def crop(self, maps: Tensor) -> Tensor:
+        """Cut the padding off maps of the batch's size, (..., H, W)."""
+        return maps[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def axes(
+        self, image: tuple[int, int], batch: tuple[int, ...], maps: tuple[int, ...]
+    ) -> tuple[Axis, Axis]:
+        """Return how rows and columns of an image lie on maps made from the batch; sizes given."""
+        scaled, start = (self.height, self.width), (self.top, self.left)
+        gains = [map_side / side for map_side, side in zip(maps, batch, strict=True)]
+        down, across = (
+            Axis(image[i], scaled[i] / image[i] * gains[i], start[i] * gains[i]) for i in (0, 1)
+        )
+        return down, across
+
+    def to_image(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Bring boxes (N, 4), x1 y1 x2 y2, from the batch to an image (height, width)."""
+        start = boxes.new_tensor([self.left, self.top] * 2)
+        gain = boxes.new_tensor([size[1] / self.width, size[0] / self.height] * 2)
+        limit = boxes.new_tensor([size[1], size[0]] * 2)
+        return ((boxes - start) * gain).clamp_min(0).minimum(limit)
+
+
+def letterbox(
+    image: Tensor, size: int, dtype: torch.dtype, stride: int = 32
+) -> tuple[Tensor, Letterbox]:
+    """Scale and pad an image so that its longer side is `size` and both divide by `stride`.
+
+    Rounds and pads as `ultralytics.data.augment.LetterBox(auto=True)`.
+
+    Args:
+        image: (3, H, W) uint8 RGB.
+        size: longer side in pixels; rounded up to a multiple of `stride`.
+        dtype: of the batch.
+        stride: of the network.
+
+    Returns:
+        (1, 3, h, w) in [0, 1], and the place of the image in it.
+    """
+    height, width = image.shape[1:]
+    size = -(-size // stride) * stride
+    gain = min(size / height, size / width)
+    scaled = (max(1, round(height * gain)), max(1, round(width * gain)))
+    x = _resized_on_cpu(image, scaled) if image.device.type == 'cpu' else image[None].to(dtype)
+    if x.shape[2:] != scaled:
+        x = functional.interpolate(x, scaled, mode='bilinear')
+    spare = [(size - side) % stride for side in scaled]
+    top, left = (round(s / 2 - 0.1) for s in spare)
+    padded = (1, 3, scaled[0] + spare[0], scaled[1] + spare[1])
+    batch = torch.full(padded, GREY, dtype=dtype, device=image.device)
+    place = Letterbox(*scaled, top, left)
+    torch.div(x, 255, out=place.crop(batch))
+    return batch, place
+
+
+def _resized_on_cpu(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize bytes as ultralytics does, and several times as fast as torch; (1, 3, h, w) uint8."""
+    pixels = image.permute(1, 2, 0).numpy()
+    if pixels.shape[:2] != size:
+        pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]

@@ -1,0 +1,1 @@
+"""Any names: CLIP on crops or on pixels, text-driven segmenters, YOLOE."""

@@ -1,0 +1,98 @@
+"""Open vocabulary by CLIP on mask crops: one batch of crops, one matrix product."""
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
+from semantic_fast_sam_ros.core.open_vocabulary import crops
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
+from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
+    TEMPLATES,
+    TextClassifier,
+    build_classifier,
+    name_masks,
+)
+from semantic_fast_sam_ros.core.settings.config import Config, parse_scales
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+
+
+class ClipLabeller:
+    """Name each mask by the CLIP vector of its crop."""
+
+    def __init__(self, model: ClipModel, vocabulary: Vocabulary, config: Config) -> None:
+        """Encode the vocabulary.
+
+        Raises:
+            ConfigError: clip.negatives is no list of names.
+        """
+        self.model = model
+        self._config = config
+        self._classifier = self.prepare(vocabulary)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that `label` chooses from."""
+        return self._classifier.vocabulary
+
+    @property
+    def networks(self) -> tuple[object, ...]:
+        """What runs the network."""
+        return (self.model,)
+
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Take any vocabulary."""
+
+    def prepare(self, vocabulary: Vocabulary) -> TextClassifier:
+        """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
+        settings = self._config.clip
+        return build_classifier(
+            self.model, vocabulary, TEMPLATES[settings.templates], settings.negatives
+        )
+
+    def use(self, prepared: TextClassifier) -> None:
+        """Name masks by this vocabulary from the next image on."""
+        self._classifier = prepared
+
+    def update(self, config: Config) -> None:
+        """Take over the live settings."""
+        self._config = config
+
+    def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
+        """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
+        vectors = self.encode(image, proposals)
+        return name_masks(
+            vectors,
+            proposals.scores,
+            self._classifier,
+            self._config.clip,
+            self.model.scale,
+            self._config.vote.hypotheses,
+        )
+
+    def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
+        """Return the unit vectors of the masks, (N, dim) float32: the mean over the scales."""
+        # Chunks, so that memory is bounded by the batch and not by the number of masks.
+        parts = [
+            self._encode_chunk(image, proposals, slice(start, start + self._config.clip.batch))
+            for start in range(0, len(proposals), self._config.clip.batch)
+        ]
+        dimensions = self._classifier.weights.shape[0]
+        return torch.cat(parts) if parts else image.new_zeros((0, dimensions), dtype=torch.float32)
+
+    def _encode_chunk(self, image: Tensor, proposals: MaskProposals, chunk: slice) -> Tensor:
+        settings = self._config.clip
+        part, model = proposals.take(chunk), self.model
+        total = torch.zeros((), device=image.device)
+        for scale in parse_scales(settings.scales):
+            cut = crops.mask_crops(
+                image,
+                part.shapes,
+                part.boxes,
+                self.model.size,
+                scale,
+                settings.fill,
+                self.model.mean,
+            )
+            total = total + model.encode_crops(cut)
+        return functional.normalize(total, dim=1)

@@ -1,0 +1,228 @@
+"""CLIP-like networks through open_clip: found, loaded without unpickling code, two encoders."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork
+from semantic_fast_sam_ros.core.networks.engines import load_network
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.settings.models import ClipSettings
+
+CONFIG_NAME = 'open_clip_config.json'
+TEXT_BATCH = 256  # texts encoded at once
+# Crops encoded at once, neither more nor fewer, where it is not torch that encodes them: other
+# libraries prepare anew for each number, and the number of masks changes with each image.
+CROP_BATCH = 16
+# In 8 bits the first convolutions of the CLIP that ships would cost 1.4 % of all segments' names.
+EXACT_CONVOLUTIONS = 2
+
+
+class ClipModel(RunsNetwork):
+    """The image and the text encoder of an open_clip network, with its preprocessing."""
+
+    def __init__(self, network: Any, tokenizer: Any, source: Path, runtime: Runtime) -> None:
+        """Wrap a network that `load_clip` loaded.
+
+        Args:
+            network: of open_clip.
+            tokenizer: its own.
+            source: the file or folder that its weights came from.
+            runtime: what it runs on; the text encoder always on torch.
+
+        Raises:
+            ModelError: see `load_network`.
+        """
+        self._device, self._dtype = runtime.device, runtime.dtype
+        device = runtime.device
+        preprocess = network.visual.preprocess_cfg
+        self.size = _square(network.visual.image_size)
+        self.mean = torch.tensor(preprocess['mean'], device=device) * 255  # (3,) RGB, 0-255
+        self._std = torch.tensor(preprocess['std'], device=device) * 255
+        self.scale = float(network.logit_scale.detach().float().exp())  # of cosines to logits
+        self.network = network.to(device=device, dtype=self._dtype).eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+        shape = (CROP_BATCH, 3, self.size, self.size)
+        tower = _ImageTower(self.network)
+        self._network = load_network(tower, source, runtime, shape, EXACT_CONVOLUTIONS)
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors, (T, dim) float32, of any number of texts."""
+        vectors = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
+            vectors.append(self.network.encode_text(tokens).float())
+        return functional.normalize(torch.cat(vectors), dim=1)
+
+    def encode_crops(self, crops: Tensor) -> Tensor:
+        """Return unit vectors, (N, dim) float32, of crops (N, 3, size, size) 0-255 RGB."""
+        pixels = self.normalise(crops)
+        if isinstance(self._network, nn.Module):
+            vectors = self._network(pixels)[0]
+        else:
+            vectors = _in_batches(self._network, pixels)
+        return functional.normalize(vectors.float(), dim=1)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Bring (N, 3, H, W) RGB 0-255 to what the network was trained on."""
+        scaled = (pixels - self.mean[:, None, None]) / self._std[:, None, None]
+        return scaled.to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+
+class _ImageTower(nn.Module):
+    """The image encoder, a batch in, a tuple out."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        vectors: Tensor = self._network.encode_image(pixels)
+        return (vectors,)
+
+
+def _in_batches(tower: Network, pixels: Tensor) -> Tensor:
+    """Encode crops (N, 3, size, size) by batches of one length; zeros fill the last one up."""
+    missing = -len(pixels) % CROP_BATCH
+    filled = functional.pad(pixels, (0, 0, 0, 0, 0, 0, 0, missing))
+    batches = torch.split(filled, CROP_BATCH)
+    return torch.cat([tower(batch)[0] for batch in batches])[: len(pixels)]
+
+
+def load_clip(settings: ClipSettings, policy: Policy, runtime: Runtime) -> ClipModel:
+    """Load the network that the settings name.
+
+    Args:
+        settings: which one.
+        policy: whether it may be downloaded.
+        runtime: what it is to run on.
+
+    Raises:
+        ModelError: the model is missing, damaged, of another kind, or its file would run code; or
+            the runtime's backend cannot run it.
+    """
+    weights.silence_libraries()
+    import open_clip
+
+    with _quiet():
+        source = clip_source(settings, policy)
+        if settings.checkpoint:
+            network, tokenizer = _from_file(open_clip, source, settings.model)
+        else:
+            network, tokenizer = _from_folder(open_clip, source)
+    return ClipModel(network, tokenizer, source, runtime)
+
+
+def clip_source(settings: ClipSettings, policy: Policy) -> Path:
+    """Return the file or the local folder that holds the weights; see `clip_folder`."""
+    if settings.checkpoint:
+        return Path(settings.checkpoint).expanduser()
+    return clip_folder(settings.model, policy)
+
+
+def clip_folder(name: str, policy: Policy) -> Path:
+    """Return the local folder of an open_clip model.
+
+    Args:
+        name: a folder, one in models/, `ARCHITECTURE/TAG` of open_clip's list such as
+            `MobileCLIP2-S0/dfndr2b`, or a hub name.
+        policy: whether it may be downloaded.
+
+    Raises:
+        ModelError: missing and not to be had.
+    """
+    import open_clip
+
+    name = name.removeprefix('hf-hub:')
+    architecture, _, tag = name.partition('/')
+    if architecture in open_clip.list_models():
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        hub = open_clip.get_pretrained_cfg(architecture, tag).get('hf_hub', '') if tag else ''
+        if not hub:
+            raise ModelError(
+                f'clip.model {name!r} needs a set of weights that a hub holds: write '
+                f'`{architecture}/TAG` with one of {", ".join(tags) or "(none)"}, '
+                'or name a file in clip.checkpoint'
+            )
+        name = hub.rstrip('/')
+    return weights.pretrained_folder(name, policy, CONFIG_NAME)
+
+
+def is_clip(name: str) -> bool:
+    """Return whether a name is one of open_clip's list, or of a folder in its format."""
+    places = (Path(name).expanduser(), weights.models_folder() / name)
+    if any((place / CONFIG_NAME).is_file() for place in places):
+        return True
+    try:
+        import open_clip
+    except ImportError:
+        return False
+    return name.partition('/')[0] in open_clip.list_models()
+
+
+def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:
+    place = f'local-dir:{folder}'
+    try:
+        # weights_only is open_clip's default; said here because safety hangs on it.
+        network = open_clip.create_model(place, require_pretrained=True, weights_only=True)
+        return network, open_clip.get_tokenizer(place)
+    except Exception as error:
+        raise _unloadable(str(folder), error) from error
+
+
+def _from_file(open_clip: Any, file: Path, architecture: str) -> tuple[Any, Any]:
+    """Load a checkpoint file into an architecture of open_clip's list."""
+    if architecture not in open_clip.list_models():
+        raise ModelError(
+            f'with clip.checkpoint, clip.model is an open_clip architecture such as '
+            f'MobileCLIP2-S0, not {architecture!r}'
+        )
+    if not file.is_file():
+        raise ModelError(f'no file {file} (clip.checkpoint)')
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    known = open_clip.get_pretrained_cfg(architecture, tags[0]) if tags else {}
+    try:
+        network = open_clip.create_model(
+            architecture,
+            pretrained=str(file),
+            weights_only=True,
+            # A file says nothing of its preprocessing; the architecture's public weights do.
+            force_preprocess_cfg={k: known[k] for k in ('mean', 'std') if k in known},
+        )
+        return network, open_clip.get_tokenizer(architecture)
+    except Exception as error:
+        raise _unloadable(str(file), error) from error
+
+
+def _unloadable(source: str, error: Exception) -> ModelError:
+    text = str(error).strip()
+    reason = text.splitlines()[0] if text else type(error).__name__
+    return ModelError(f'cannot load an open_clip model from {source}: {reason}')
+
+
+def _square(size: int | tuple[int, int]) -> int:
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise ModelError(f'the CLIP model takes {height} x {width} images; squares are needed')
+    return height
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep open_clip's notes off the root logger while it loads."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)

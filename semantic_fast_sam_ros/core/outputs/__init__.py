@@ -1,0 +1,1 @@
+"""What is made of a labelled image: maps, overlay, outlines, point cloud."""

@@ -1,0 +1,102 @@
+"""The settings of what the node subscribes to and publishes."""
+
+from dataclasses import dataclass
+
+from semantic_fast_sam_ros.core.settings.setting import setting
+
+MAXIMUM_PIXELS = 7680 * 4320  # 8K
+CAMERA_INFO = 'camera_info'  # as output.size: the size that a CameraInfo tells
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """What the node subscribes to."""
+
+    transport: str = setting(
+        'raw',
+        'raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on '
+        '`image/compressed`',
+        choices=('raw', 'compressed'),
+    )
+    reliability: str = setting(
+        'best_effort',
+        'best_effort hears every publisher; reliable only reliable ones, and may wait for lost '
+        'frames',
+        choices=('best_effort', 'reliable'),
+    )
+    depth: int = setting(
+        4,
+        'images kept by the middleware while Python is busy; of those the newest wins all the '
+        'same. 1 loses some of a large or fast camera before they are counted',
+        minimum=1,
+        maximum=100,
+    )
+    timeout_s: float = setting(
+        3.0, 'no image for so long is logged and shown in diagnostics', minimum=0.1, maximum=3600.0
+    )
+    maximum_pixels: int = setting(
+        MAXIMUM_PIXELS, 'larger images are refused (default: 8K)', minimum=1, maximum=2**31 - 1
+    )
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What the node publishes."""
+
+    reliability: str = setting(
+        'reliable',
+        'reliable reaches every subscriber (RViz2 needs it); best_effort suits lossy Wi-Fi',
+        choices=('best_effort', 'reliable'),
+    )
+    depth: int = setting(2, 'messages kept for slow subscribers', minimum=1, maximum=100)
+    size: str = setting(
+        'input',
+        'size of all images published: `input`, WIDTHxHEIGHT such as 640x480, or `camera_info`: '
+        'that of the images which depth/camera_info describes',
+        live=True,
+    )
+    overlay_opacity: float = setting(
+        0.5, 'share of the class colour in the overlay', minimum=0.0, maximum=1.0, live=True
+    )
+    overlay_contours: bool = setting(True, 'draw the borders of the masks', live=True)
+    overlay_names: bool = setting(True, 'write class names on the larger regions', live=True)
+    jpeg_quality: int = setting(
+        85, 'quality of the compressed overlay', minimum=1, maximum=100, live=True
+    )
+    packed_instances: bool = setting(
+        False,
+        'publish ~/packed_instances as well: 32SC1, mask id << 16 | class id, as Hydra takes it',
+    )
+    diagnostics_period_s: float = setting(
+        1.0, 'seconds between diagnostics', minimum=0.1, maximum=60.0
+    )
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """The labelled point cloud."""
+
+    enabled: bool = setting(
+        False,
+        'publish ~/points as well: depth/image (registered to the camera) with labels; takes '
+        'depth/camera_info',
+    )
+    organised: bool = setting(
+        True,
+        'one point for each pixel of the depth image, NaN where it has none (as Nav2 needs it); '
+        'false: only points with depth',
+        live=True,
+    )
+    colours: str = setting(
+        'image',
+        "rgb of the points: the camera's, or those of the classes",
+        choices=('image', 'classes'),
+        live=True,
+    )
+    tolerance_ms: float = setting(
+        50.0,
+        'stamps of image and depth may differ by so much',
+        minimum=0.0,
+        maximum=10_000.0,
+        live=True,
+    )

@@ -1,0 +1,158 @@
+"""Vocabularies as users write them: shipped names, YAML files, lists in one line, group maps."""
+
+from pathlib import Path
+
+from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
+from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.vocabulary import (
+    SOURCES,
+    SemanticClass,
+    Vocabulary,
+    apply_groups,
+    colour_of,
+)
+from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml, read_yaml
+
+CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group', 'source')
+
+
+def parse_list(text: str) -> Vocabulary:
+    """Read 'road, car | vehicle, dog': classes by comma, prompts of a class by bar.
+
+    Brackets round the list are allowed, as launch files write them.
+    """
+    body = text.strip().removeprefix('[').removesuffix(']')
+    classes = []
+    for index, entry in enumerate(body.split(','), start=1):
+        names = [name.strip().strip('\'"').strip() for name in entry.split('|')]
+        if not all(names):
+            raise ConfigError(f'vocabulary entry {index} of {text!r} has an empty name')
+        prompts = tuple(names) if len(names) > 1 else ()
+        classes.append(SemanticClass(index, names[0], colour_of(index), prompts))
+    return Vocabulary(tuple(classes))
+
+
+def load(path: Path) -> Vocabulary:
+    """Read a vocabulary file, `classes: [{name: ..., colour: [r, g, b], ...}]`.
+
+    Raises:
+        ConfigError: the file is missing or malformed; the message names the file and entry.
+    """
+    content = read_yaml(path)
+    entries = content.get('classes') if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError(f'{path}: expected a list under the key "classes"')
+    vocabulary = Vocabulary(
+        tuple(_read_class(path, index, entry) for index, entry in enumerate(entries, start=1))
+    )
+    groups: dict[str, list[str]] = {}
+    for c, entry in zip(vocabulary.classes, entries, strict=True):
+        if isinstance(entry, dict) and entry.get('group'):
+            groups.setdefault(str(entry['group']), []).append(c.name)
+    return apply_groups(vocabulary, groups) if groups else vocabulary
+
+
+def resolve(text: str) -> Vocabulary:
+    """Read a vocabulary setting: a name in config/vocabularies, a YAML file, or a list."""
+    text = text.strip()
+    if text.endswith(('.yaml', '.yml')):
+        return load(Path(text).expanduser())
+    shipped = resource_folder('config') / 'vocabularies' / f'{text}.yaml'
+    if text.isidentifier() and shipped.exists():
+        return load(shipped)
+    return parse_list(text)
+
+
+def requested(config: Config) -> Vocabulary | None:
+    """Return the vocabulary that the settings ask for; None where they leave it to the model.
+
+    Raises:
+        ConfigError: the file or list is malformed, or repeats a name.
+    """
+    if config.vocabulary_file.strip():
+        return load(Path(config.vocabulary_file.strip()).expanduser())
+    return resolve(config.vocabulary) if config.vocabulary.strip() else None
+
+
+def required(config: Config) -> Vocabulary:
+    """Return the vocabulary that the settings ask for.
+
+    Raises:
+        ConfigError: as `requested`, or there is none, or it has only negatives.
+    """
+    found = requested(config)
+    if found is None:
+        raise ConfigError(
+            'an open-vocabulary labeller needs names to look for: set vocabulary, such as '
+            '`road, car | vehicle, person`'
+        )
+    if all(c.negative for c in found.classes):
+        raise ConfigError('the vocabulary has only negatives: name at least one class to label')
+    if config.groups.strip():
+        found = apply_groups(found, read_groups(config.groups))
+    return found
+
+
+def read_groups(text: str) -> dict[str, list[str]]:
+    """Read a group map setting: a YAML file, or YAML text such as '{drivable: [road]}'."""
+    if text.strip().endswith(('.yaml', '.yml')):
+        content = read_yaml(Path(text.strip()).expanduser())
+    else:
+        content = parse_yaml(text, 'groups')
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f'groups must be a map {{published name: [class, ...]}}, not {text!r}')
+    groups = {}
+    for name, members in content.items():
+        members = [members] if isinstance(members, str) else members
+        if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
+            raise ConfigError(f'group {name!r} must list class names, not {members!r}')
+        groups[str(name)] = members
+    return groups
+
+
+def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
+    where = f'{path}, class {index}'
+    if isinstance(entry, str):
+        entry = {'name': entry}
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get('name'), str)
+        or not entry['name'].strip()
+    ):
+        raise ConfigError(f'{where}: expected a name or a map with the key "name", not {entry!r}')
+    for key in entry:
+        if key not in CLASS_KEYS:
+            raise ConfigError(f'{where}: unknown key {key!r}{suggestion(str(key), CLASS_KEYS)}')
+    colour = entry.get('colour', colour_of(index))
+    if not _is_colour(colour):
+        raise ConfigError(f'{where}: colour must be three numbers 0-255, not {colour!r}')
+    prompts = entry.get('prompts', [])
+    if not isinstance(prompts, list) or not all(isinstance(p, str) and p.strip() for p in prompts):
+        raise ConfigError(f'{where}: prompts must be a list of names, not {prompts!r}')
+    minimum = entry.get('minimum_confidence', 0.0)
+    if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum <= 1:
+        raise ConfigError(f'{where}: minimum_confidence must lie in 0-1, not {minimum!r}')
+    negative = entry.get('negative', False)
+    if not isinstance(negative, bool):
+        raise ConfigError(f'{where}: negative must be true or false, not {negative!r}')
+    source = entry.get('source', '')
+    if source not in ('', *SOURCES):
+        raise ConfigError(f'{where}: source must be {" or ".join(SOURCES)}, not {source!r}')
+    return SemanticClass(
+        index,
+        entry['name'].strip(),
+        (int(colour[0]), int(colour[1]), int(colour[2])),
+        tuple(prompts),
+        float(minimum),
+        negative,
+        source=source,
+    )
+
+
+def _is_colour(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(v, int) and 0 <= v <= 255 for v in value)
+    )

@@ -1,0 +1,1 @@
+"""What lasts from one image of a camera to the next."""

@@ -1,0 +1,73 @@
+"""The small CLIP that ships: small, loadable by plain open_clip, and at home on the road."""
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+
+from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary_files import resolve
+
+FOLDER = resource_folder('models') / 'clip_camvid'
+
+
+def labeller(names: str) -> ClipLabeller:
+    """Return the labeller of the profile, asked with these names."""
+    config = load_profile('embedded_open')
+    model = load_clip(config.clip, Policy(offline=True), Runtime(torch.device('cpu')))
+    return ClipLabeller(model, resolve(names), config)
+
+
+def test_folder_is_at_most_ten_megabytes() -> None:
+    assert sum(file.stat().st_size for file in FOLDER.rglob('*')) <= 10_000_000
+
+
+def test_plain_open_clip_loads_it() -> None:
+    model = open_clip.create_model(f'local-dir:{FOLDER}', require_pretrained=True)
+    texts = open_clip.get_tokenizer(f'local-dir:{FOLDER}')(['a photo of a car.'])
+    assert torch.isfinite(model.eval().encode_text(texts)).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'nearest'),
+    [('automobile', 'car'), ('foliage', 'tree'), ('street', 'road'), ('cyclist', 'bicyclist')],
+)
+def test_names_kept_out_of_training_lie_near_their_class(name: str, nearest: str) -> None:
+    known = 'sky, building, pole, road, sidewalk, tree, sign, fence, car, pedestrian, bicyclist'
+    ours = labeller(known)
+    vector = ours.prepare(resolve(name)).weights[:, 0]
+    best = int((vector @ ours.prepare(ours.vocabulary).weights).argmax())
+    assert ours.vocabulary.names[best] == nearest
+
+
+def test_real_segments_get_their_names() -> None:
+    camvid = Path(__file__).resolve().parents[4] / 'shared' / 'camvid' / 'val'
+    if not camvid.is_dir():
+        pytest.skip('CamVid is not beside this checkout (../shared/camvid)')
+    import cv2
+    import numpy as np
+
+    from semantic_fast_sam_ros.core.masks.types import MaskProposals
+
+    ours, right, total = labeller('sky, road, car, tree, building'), 0, 0
+    ids = {0: 1, 3: 2, 8: 3, 5: 4, 1: 5}  # CamVid's to ours
+    for path in sorted((camvid / 'images').glob('*.png'))[::25]:
+        image = torch.from_numpy(cv2.imread(str(path))[..., ::-1].copy()).permute(2, 0, 1)
+        label = cv2.imread(str(camvid / 'labels' / path.name), cv2.IMREAD_UNCHANGED)
+        for class_id, expected in ids.items():
+            mask = label == class_id
+            if mask.sum() < 1000:
+                continue
+            y, x = np.nonzero(mask)
+            box = torch.tensor([[x.min(), y.min(), x.max() + 1, y.max() + 1]]).float()
+            proposals = MaskProposals(torch.from_numpy(mask)[None], box, torch.ones(1))
+            with torch.inference_mode():
+                right += int(ours.label(image, proposals).class_ids[0, 0]) == expected
+            total += 1
+    assert total >= 15 and right >= 0.75 * total, f'{right} of {total}'
