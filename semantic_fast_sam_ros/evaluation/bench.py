@@ -13,10 +13,8 @@ from torch import Tensor
 from semantic_fast_sam_ros.core import loading
 from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
-from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
 from semantic_fast_sam_ros.core.masks.types import (
-    MaskGenerator,
     MaskLabeller,
     MaskLabels,
     MaskMemory,
@@ -77,7 +75,8 @@ class Bench:
         if config.threads:
             torch.set_num_threads(config.threads)
         self._closed = self._load_closed(rows)
-        self._generators = self._load_generators(rows, sam)
+        kinds = {row.masks for row in rows}
+        self._generators = sources.load_generators(kinds, config, self._runtime, sam)
         self._open = {row.name: self._load_open(row) for row in rows if _is_open(row)}
         self.mappings = {row.name: self._map(row) for row in rows}
         self._traces: dict[str, _Trace] = {}
@@ -101,7 +100,7 @@ class Bench:
                 segment = self._closed.segmenter.segment
                 dense = self._timed(lambda: segment(pixels))
             found = {
-                kind: self._propose(kind, pixels, image, truth)
+                kind: self._propose(kind, pixels, truth)
                 for kind in dict.fromkeys(row.masks for row in rows)
             }
             return {
@@ -207,13 +206,13 @@ class Bench:
         return np.where(drawn < 0, classes, drawn).astype(np.int16), confidence.cpu().numpy()
 
     def _propose(
-        self, kind: str, pixels: Tensor, image: NDArray[np.uint8], truth: NDArray[np.int16]
+        self, kind: str, pixels: Tensor, truth: NDArray[np.int16]
     ) -> tuple[MaskProposals, list[float]]:
         def make() -> MaskProposals:
             if kind in self._generators:
                 found = self._generators[kind].generate(pixels)
             else:
-                found = sources.proposals_of(_plain_masks(kind, image, truth), self._device)
+                found = sources.proposals_of(_plain_masks(kind, truth), self._device)
             return largest_first(found, self._config.vote.maximum_mask_share)
 
         return self._timed(make)
@@ -235,18 +234,6 @@ class Bench:
         policy = loading.policy_of(self._config)
         return loading.load_closed_set(self._config, policy, self._runtime)
 
-    def _load_generators(self, rows: list[Row], sam: str) -> dict[str, MaskGenerator]:
-        config, policy = self._config, loading.policy_of(self._config)
-        generators: dict[str, MaskGenerator] = {}
-        kinds = {row.masks for row in rows}
-        if 'fastsam' in kinds:
-            checkpoint = weights.checkpoint_file(config.masks.model, policy)
-            generators['fastsam'] = FastSamGenerator(checkpoint, config.masks, self._runtime)
-        if 'sam' in kinds:
-            folder = weights.pretrained_folder(sam, policy)
-            generators['sam'] = sources.SamGenerator(folder, self._device)
-        return generators
-
     def _load_open(self, row: Row) -> MaskLabeller:
         values = configuration.flatten(self._config) | labeller_config(row, self._wanted)
         config = configuration.from_values(values)
@@ -263,11 +250,7 @@ def _is_open(row: Row) -> bool:
     return row.labels not in ('vote', 'truth')
 
 
-def _plain_masks(
-    kind: str, image: NDArray[np.uint8], truth: NDArray[np.int16]
-) -> NDArray[np.bool_]:
+def _plain_masks(kind: str, truth: NDArray[np.int16]) -> NDArray[np.bool_]:
     if kind == 'true':
         return true_regions(truth, 1)
-    if kind:
-        return sources.SUPERPIXELS[kind](image)
     return np.zeros((0, *truth.shape), bool)

@@ -62,6 +62,7 @@ def mask_table(report: dict[str, Any]) -> Table | None:
         [
             row['name'],
             *(percent(v) for v in row['mask_ar'].values()),
+            *(percent(v) for v in row['mask_recall'].values()),
             percent(row['mask_ap']),
             f'{row["mask_count"]:.1f}',
             percent(row['mask_coverage']),
@@ -69,8 +70,8 @@ def mask_table(report: dict[str, Any]) -> Table | None:
         ]
         for row in rows
     ]
-    head = ['row', 'AR@10', 'AR@100', 'AR@300', 'AP', 'masks an image', 'pixels covered']
-    head += ['names reused']
+    head = ['row', 'AR@10', 'AR@100', 'AR@300', 'R@0.5', 'R@0.75', 'AP', 'masks an image']
+    head += ['pixels covered', 'names reused']
     return (head, lines) if rows else None
 
 
@@ -130,6 +131,32 @@ def distance_table(report: dict[str, Any]) -> Table:
 def published_table() -> Table:
     """Return head and lines of the figures of others."""
     return ['published', 'data', 'mIoU', 'time an image'], [list(line) for line in PUBLISHED]
+
+
+def write_regions(report: dict[str, Any]) -> str:
+    """Return the report of regions without names."""
+    masks = mask_table(report)
+    assert masks is not None
+    rows = report['rows']
+    sizes = list(rows[0]['regions'])
+    lines = [
+        [
+            row['name'],
+            *(f'{percent(row["mask_ar_by_size"][s])} of {row["regions"][s]}' for s in sizes),
+            f'{row["mask_ms"]:.1f}',
+        ]
+        for row in rows
+    ]
+    stride = f' (every {report["stride"]}th)' if report['stride'] > 1 else ''
+    parts = [
+        f'{report["dataset"]}, split {report["split"]}, {report["images"]} images{stride}, '
+        f'{rows[0]["annotations"]} annotations; {report["torch_threads"]} threads. Per cent where '
+        'no unit stands.',
+        _pipes(masks),
+        'AR@100 by size of the regions (small: below 32² pixels, large: from 96²):',
+        _pipes((['row', *sizes, 'ms'], lines)),
+    ]
+    return '\n\n'.join(parts) + '\n'
 
 
 def write(report: dict[str, Any]) -> str:

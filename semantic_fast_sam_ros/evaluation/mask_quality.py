@@ -1,5 +1,6 @@
 """Class-agnostic masks against the true regions, as COCO measures them."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +13,11 @@ THRESHOLDS = np.linspace(
 RECALL_POINTS = np.linspace(0, 1, 101)
 MASK_LIMITS = (10, 100, 300)
 MINIMUM_AREA = 60  # pixels; smaller true regions are left out
+SIZES = {  # pixels of a region, as COCO divides them
+    'small': (0, 32**2),
+    'medium': (32**2, 96**2),
+    'large': (96**2, math.inf),
+}
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,31 @@ def match(
         regions: (M, H, W).
         labelled: (H, W), the pixels that count for the coverage.
     """
+    return match_by_size(masks, scores, regions, labelled)['all']
+
+
+def match_by_size(
+    masks: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    regions: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+) -> dict[str, MaskMatches]:
+    """Match as `match` does, with all regions and with those of each of SIZES by themselves."""
     order = np.argsort(-scores, kind='mergesort')[: max(MASK_LIMITS)]
     overlap = _iou(masks[order], regions)
-    matched = np.stack([_greedy(overlap, threshold) for threshold in THRESHOLDS])
-    covered = masks.any(0)[labelled].mean() if len(masks) and labelled.any() else 0.0
-    return MaskMatches(scores[order], matched, len(regions), float(covered))
+    covered = float(masks.any(0)[labelled].mean()) if len(masks) and labelled.any() else 0.0
+    area = regions.sum((1, 2))
+    chosen = {'all': area >= 0}
+    chosen |= {name: (low <= area) & (area < high) for name, (low, high) in SIZES.items()}
+    return {
+        name: MaskMatches(
+            scores[order],
+            np.stack([_greedy(overlap[:, some], threshold) for threshold in THRESHOLDS]),
+            int(some.sum()),
+            covered,
+        )
+        for name, some in chosen.items()
+    }
 
 
 def average_recall(images: list[MaskMatches], limit: int) -> float:
@@ -65,6 +91,14 @@ def average_recall(images: list[MaskMatches], limit: int) -> float:
     regions = sum(image.regions for image in images)
     found = sum(int(image.matched[:, :limit].sum()) for image in images)
     return found / (regions * len(THRESHOLDS)) if regions else float('nan')
+
+
+def recall(images: list[MaskMatches], limit: int, threshold: float) -> float:
+    """Return the recall with so many masks an image at one of the IoU thresholds."""
+    regions = sum(image.regions for image in images)
+    place = int(np.abs(THRESHOLDS - threshold).argmin())
+    found = sum(int(image.matched[place, :limit].sum()) for image in images)
+    return found / regions if regions else float('nan')
 
 
 def average_precision(images: list[MaskMatches]) -> float:

@@ -16,11 +16,14 @@ from semantic_fast_sam_ros.evaluation import (
     temporal,
 )
 from semantic_fast_sam_ros.evaluation import scores as image_scores
+from semantic_fast_sam_ros.evaluation.mask_quality import MaskMatches
 from semantic_fast_sam_ros.evaluation.rows import Row
 from semantic_fast_sam_ros.evaluation.run import Plan, mappings, stored
 from semantic_fast_sam_ros.evaluation.samples import DataSet, Sample
 from semantic_fast_sam_ros.evaluation.scores import DISTANCE_EDGES, STAGES, ImageScores
 
+RECALL_MASKS, RECALL_THRESHOLDS = 100, (0.5, 0.75)  # of the recall at single IoUs
+NO_MASKS = {'mask_ar': None, 'mask_recall': None, 'mask_ap': None, 'mask_coverage': 0.0}
 FlowTargets = dict[tuple[str, str], NDArray[np.int32]]
 
 
@@ -92,12 +95,8 @@ def _row(plan: Plan, row: Row, frames: Frames) -> dict[str, Any]:
         'frequency_weighted_iou': confusion.frequency_weighted_iou(matrix),
         'boundary_f': _boundary_f(plan, images),
         'boundary_iou': number(_mean(band_iou)),
-        'mask_ar': _mask_recall(row, images),
-        'mask_ap': number(mask_quality.average_precision([s.masks for s in images]))
-        if row.masks
-        else None,
+        **(mask_figures([s.masks for s in images]) if row.masks else NO_MASKS),
         'mask_count': float(np.mean([s.mask_count for s in images])),
-        'mask_coverage': float(np.mean([s.masks.covered for s in images])),
         'mask_reused': _reused(row, images),
         'ece': number(calibration.expected_error(histogram)),
         'reliability': calibration.reliability(histogram),
@@ -139,13 +138,19 @@ def _boundary_f(plan: Plan, images: list[ImageScores]) -> dict[str, float | None
     }
 
 
-def _mask_recall(row: Row, images: list[ImageScores]) -> dict[str, float | None] | None:
-    if not row.masks:
-        return None
-    matches = [s.masks for s in images]
+def mask_figures(matches: list[MaskMatches]) -> dict[str, Any]:
+    """Return recall, precision and coverage of masks."""
+    limits = mask_quality.MASK_LIMITS
     return {
-        str(limit): number(mask_quality.average_recall(matches, limit))
-        for limit in mask_quality.MASK_LIMITS
+        'mask_ar': {
+            str(limit): number(mask_quality.average_recall(matches, limit)) for limit in limits
+        },
+        'mask_recall': {
+            str(threshold): number(mask_quality.recall(matches, RECALL_MASKS, threshold))
+            for threshold in RECALL_THRESHOLDS
+        },
+        'mask_ap': number(mask_quality.average_precision(matches)),
+        'mask_coverage': float(np.mean([m.covered for m in matches])),
     }
 
 

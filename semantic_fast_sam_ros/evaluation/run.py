@@ -64,7 +64,7 @@ class Plan:
             str(first.image.parent.resolve()),
             str(first.label.parent.resolve()),
             self.data_set.vocabulary.names,
-            _models(self.config),
+            model_files(self.config),
         ]
         return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
 
@@ -148,7 +148,7 @@ def _print_mappings(plan: Plan) -> None:
         print(f'classes of the model -> of the data set ({", ".join(names)}):\n{text}', end='')
 
 
-def _models(config: Config) -> list[str]:
+def model_files(config: Config) -> list[str]:
     """Return size and time of the model files, so that another model has its own scores."""
     policy = policy_of(config)
     try:

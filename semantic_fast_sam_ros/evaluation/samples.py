@@ -52,8 +52,8 @@ class DataSet:
         Raises:
             DataSetError: a file is missing or unreadable, or the sizes differ.
         """
-        image = _read(sample.image, cv2.IMREAD_COLOR)
-        label = _read(sample.label, cv2.IMREAD_UNCHANGED)
+        image = read_file(sample.image, cv2.IMREAD_COLOR)
+        label = read_file(sample.label, cv2.IMREAD_UNCHANGED)
         if label.ndim != 2 or label.dtype not in (np.uint8, np.uint16):
             raise DataSetError(
                 f'{sample.label} is {label.shape} {label.dtype}: a label image has one channel '
@@ -75,7 +75,12 @@ def value_table(indices: dict[int, int]) -> NDArray[np.int16]:
     return table
 
 
-def _read(path: Path, flag: int) -> NDArray[np.uint8]:
+def read_file(path: Path, flag: int) -> NDArray[np.uint8]:
+    """Read an image by one of OpenCV's flags.
+
+    Raises:
+        DataSetError: it is missing or not readable.
+    """
     if not path.is_file():
         raise DataSetError(f'missing file {path}')
     content = cv2.imread(str(path), flag)

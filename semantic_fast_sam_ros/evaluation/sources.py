@@ -1,6 +1,6 @@
 """Masks of other origin than FastSAM, to compare it with: SAM, superpixels, the true regions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semantic_fast_sam_ros.core import loading
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
+from semantic_fast_sam_ros.core.masks.types import MaskGenerator, MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.settings.config import Config
 
 SEGMENTS = 200  # superpixels an image
 POINTS_PER_BATCH = 64
@@ -56,6 +60,40 @@ SUPERPIXELS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.bool_]]] = {
 
 def _one_a_segment(segments: NDArray[np.integer]) -> NDArray[np.bool_]:
     return np.asarray(segments[None] == np.unique(segments)[:, None, None])
+
+
+def load_generators(
+    kinds: Iterable[str], config: Config, runtime: Runtime, sam: str
+) -> dict[str, MaskGenerator]:
+    """Load what makes the masks of some rows (`Row.masks`); '' and true need nothing loaded.
+
+    Raises:
+        ModelError: as the pipeline raises it.
+    """
+    policy = loading.policy_of(config)
+    generators: dict[str, MaskGenerator] = {}
+    for kind in set(kinds):
+        if kind == 'fastsam':
+            checkpoint = weights.checkpoint_file(config.masks.model, policy)
+            generators[kind] = FastSamGenerator(checkpoint, config.masks, runtime)
+        elif kind == 'sam':
+            folder = weights.pretrained_folder(sam, policy)
+            generators[kind] = SamGenerator(folder, runtime.device)
+        elif kind in SUPERPIXELS:
+            generators[kind] = SuperpixelGenerator(SUPERPIXELS[kind])
+    return generators
+
+
+class SuperpixelGenerator:
+    """Superpixels as mask proposals."""
+
+    def __init__(self, segment: Callable[[NDArray[np.uint8]], NDArray[np.bool_]]) -> None:
+        """Take a function of an RGB image (H, W, 3) that returns masks (N, H, W)."""
+        self._segment = segment
+
+    def generate(self, image: Tensor) -> MaskProposals:
+        """Propose masks for an image, (3, H, W) uint8 RGB."""
+        return proposals_of(self._segment(image.permute(1, 2, 0).cpu().numpy()), image.device)
 
 
 class SamGenerator:

@@ -4,11 +4,22 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.base.folders import cache_folder
-from semantic_fast_sam_ros.evaluation import datasets, html, markdown, plots, results, rows
+from semantic_fast_sam_ros.evaluation import (
+    datasets,
+    html,
+    markdown,
+    plots,
+    region_run,
+    region_sets,
+    results,
+    rows,
+)
 from semantic_fast_sam_ros.evaluation import run as evaluation
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
@@ -16,13 +27,14 @@ from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument('dataset', choices=sorted(datasets.READERS), help='layout of the folder')
+    kinds = sorted([*datasets.READERS, *region_sets.READERS])
+    parser.add_argument('dataset', choices=kinds, help='layout of the folder')
     parser.add_argument('folder', type=Path, metavar='DIR', help='as its owners publish it')
     parser.add_argument('--split', default='val', help='default: val')
     parser.add_argument(
         '--rows',
-        default='dense,sfs',
-        help=f'by comma, of: {", ".join([*rows.ROWS, *rows.open_rows()])}',
+        help=f'by comma, of: {", ".join([*rows.ROWS, *rows.open_rows()])} (default: dense,sfs; '
+        'sfs, of which only the masks count, where regions have no names)',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables')
@@ -57,7 +69,11 @@ def _pixels(text: str) -> tuple[int, ...]:
 
 def run_plan(plan: evaluation.Plan) -> None:
     """Evaluate with a progress line."""
-    for done, total in evaluation.evaluate(plan):
+    _show(evaluation.evaluate(plan))
+
+
+def _show(progress: Iterable[tuple[int, int]]) -> None:
+    for done, total in progress:
         print(f'\r{done}/{total} images', end='', file=sys.stderr, flush=True)
     print(file=sys.stderr)
 
@@ -69,7 +85,7 @@ def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
     return evaluation.Plan(
         data_set.select(max(1, arguments.stride), max(0, arguments.limit)),
         config_from(arguments),
-        rows.choose(name.strip() for name in arguments.rows.split(',')),
+        _rows(arguments, 'dense,sfs'),
         arguments.work or cache_folder() / 'evaluation',
         max(1, arguments.runs),
         arguments.boundary_px,
@@ -77,26 +93,61 @@ def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
     )
 
 
+def _rows(arguments: argparse.Namespace, usual: str) -> list[rows.Row]:
+    return rows.choose(name.strip() for name in (arguments.rows or usual).split(','))
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and write what was asked for."""
+    if arguments.dataset in region_sets.READERS:
+        return _run_regions(arguments)
     plan = plan_of(arguments)
     run_plan(plan)
     report = results.summarise(plan)
     text = markdown.write(report)
     print(text)
-    outputs = {
-        arguments.json: lambda: json.dumps(report, indent=1),
-        arguments.markdown: lambda: text,
-        arguments.html: lambda: html.write(plan, report),
-    }
-    for path, content in outputs.items():
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content(), encoding='utf-8')
-            print(f'wrote {path}', file=sys.stderr)
+    _write(arguments, report, text)
+    if arguments.html is not None:
+        _write_file(arguments.html, html.write(plan, report))
     if arguments.plots is not None:
         _write_plots(arguments.plots, report)
     return 0
+
+
+def _run_regions(arguments: argparse.Namespace) -> int:
+    if arguments.html is not None or arguments.plots is not None:
+        raise ConfigError(
+            f'{arguments.dataset}: regions without names have no --html and no --plots; '
+            '--markdown and --json write their figures'
+        )
+    source = Source(arguments.folder, arguments.split)
+    region_set = region_sets.read_region_set(arguments.dataset, source)
+    plan = region_run.RegionPlan(
+        region_set.select(max(1, arguments.stride), max(0, arguments.limit)),
+        config_from(arguments),
+        _rows(arguments, 'sfs'),
+        arguments.work or cache_folder() / 'evaluation',
+        arguments.sam,
+    )
+    _show(region_run.evaluate(plan))
+    report = region_run.summarise(plan)
+    text = markdown.write_regions(report)
+    print(text)
+    _write(arguments, report, text)
+    return 0
+
+
+def _write(arguments: argparse.Namespace, report: dict[str, Any], text: str) -> None:
+    if arguments.json is not None:
+        _write_file(arguments.json, json.dumps(report, indent=1))
+    if arguments.markdown is not None:
+        _write_file(arguments.markdown, text)
+
+
+def _write_file(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding='utf-8')
+    print(f'wrote {path}', file=sys.stderr)
 
 
 def _write_plots(folder: Path, report: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
 """Write tiny data sets in the folder layouts as their owners publish them."""
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import savemat
 
 HEIGHT, WIDTH = 24, 40
 
@@ -80,4 +82,51 @@ def ade20k(folder: Path) -> Path:
         ['ADE_val_00000001', 'ADE_val_00000002'],
         (0, 1, 150),
     )
+    return folder
+
+
+def halves(columns: int) -> NDArray[np.int32]:
+    """Cut an image (24, 40) in two: region 1 on the left, so many columns wide, 2 on the right."""
+    return np.where(np.arange(WIDTH) < columns, 1, 2)[None].repeat(HEIGHT, 0).astype(np.int32)
+
+
+def bsds500(folder: Path, split: str = 'val', count: int = 2) -> Path:
+    """Write images/SPLIT + groundTruth/SPLIT: two annotators, who cut at other columns."""
+    for seed in range(count):
+        name = str(2018 + seed)
+        write(folder / 'images' / split / f'{name}.jpg', picture(seed))
+        cuts = [{'Segmentation': halves(c).astype(np.uint16), 'Boundaries': 0} for c in (10, 30)]
+        truth = np.empty((1, len(cuts)), object)
+        truth[0] = cuts
+        label = folder / 'groundTruth' / split / f'{name}.mat'
+        label.parent.mkdir(parents=True, exist_ok=True)
+        savemat(label, {'groundTruth': truth})
+    return folder
+
+
+def coco_panoptic(folder: Path, split: str = 'val') -> Path:
+    """Write one image with a thing, a stuff region whose id needs two bytes, and a crowd."""
+    numbers = halves(10)
+    numbers[numbers == 2] = 256 * 7 + 9
+    numbers[:12, 30:] = 256 * 256 * 5
+    write(folder / f'{split}2017' / '000000000139.jpg', picture(0))
+    coded = np.stack([numbers % 256, numbers // 256 % 256, numbers // 65536], -1).astype(np.uint8)
+    coded[20:, :4] = 0  # not labelled
+    annotations = folder / 'annotations'
+    write(annotations / f'panoptic_{split}2017' / '000000000139.png', coded)
+    segments = [(1, 0), (256 * 7 + 9, 0), (256 * 256 * 5, 1)]
+    listed = {
+        'images': [{'id': 139, 'file_name': '000000000139.jpg'}],
+        'annotations': [
+            {
+                'image_id': 139,
+                'file_name': '000000000139.png',
+                'segments_info': [
+                    {'id': number, 'category_id': 1, 'iscrowd': crowd}
+                    for number, crowd in segments
+                ],
+            }
+        ],
+    }
+    (annotations / f'panoptic_{split}2017.json').write_text(json.dumps(listed))
     return folder

@@ -39,7 +39,7 @@ def scene(seed: int, regions: int = 9, masks: int = 25) -> Scene:
 
 
 def coco_figures(scenes: list[Scene]) -> dict[str, float]:
-    """Let pycocotools measure: AP, and AR at 10, 100 and 300."""
+    """Let pycocotools measure: AP, AR at 10, 100 and 300, AR by size, recall at IoU 0.5."""
     coco_module = pytest.importorskip('pycocotools.coco', reason='pycocotools is missing')
     from pycocotools import mask as encoding
     from pycocotools.cocoeval import COCOeval
@@ -79,12 +79,17 @@ def coco_figures(scenes: list[Scene]) -> dict[str, float]:
     measured = COCOeval(truth, truth.loadRes(proposals), 'segm')
     measured.params.useCats = 0
     measured.params.maxDets = list(mask_quality.MASK_LIMITS)
-    measured.params.areaRng, measured.params.areaRngLbl = [[0, 1e10]], ['all']
+    sizes = {'all': (0, 1e10), **mask_quality.SIZES}
+    measured.params.areaRng = [[low, min(high - 1, 1e10)] for low, high in sizes.values()]
+    measured.params.areaRngLbl = list(sizes)
     measured.evaluate()
     measured.accumulate()
     figures = {'ap': float(measured.eval['precision'][:, :, 0, 0, -1].mean())}
     for i, limit in enumerate(mask_quality.MASK_LIMITS):
         figures[f'ar_{limit}'] = float(measured.eval['recall'][:, 0, 0, i].mean())
+    for i, size in enumerate(sizes):
+        figures[size] = float(measured.eval['recall'][:, 0, i, 1].mean())
+    figures['recall_at_half'] = float(measured.eval['recall'][0, 0, 0, 1])
     return figures
 
 
@@ -101,6 +106,28 @@ def test_recall_and_precision_equal_pycocotools(seed: int) -> None:
         ours = mask_quality.average_recall(matches, limit)
         assert ours == pytest.approx(theirs[f'ar_{limit}'], abs=1e-9)
     assert 0.1 < theirs['ap'] < 0.9 and theirs['ar_10'] < theirs['ar_100']
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_recall_by_size_and_at_one_iou_equals_pycocotools(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        mask_quality, 'SIZES', {'small': (0, 120), 'medium': (120, 200), 'large': (200, 1e9)}
+    )
+    scenes = [scene(10 * seed + i) for i in range(3)]
+    theirs = coco_figures(scenes)
+    matches = [
+        mask_quality.match_by_size(masks, scores, regions, np.ones((HEIGHT, WIDTH), bool))
+        for masks, scores, regions in scenes
+    ]
+    for size in ('all', *mask_quality.SIZES):
+        some = [m[size] for m in matches]
+        assert sum(m.regions for m in some) > 0
+        assert mask_quality.average_recall(some, 100) == pytest.approx(theirs[size], abs=1e-9)
+    every = [m['all'] for m in matches]
+    assert mask_quality.recall(every, 100, 0.5) == pytest.approx(theirs['recall_at_half'])
+    assert mask_quality.recall(every, 100, 0.75) < theirs['recall_at_half']
 
 
 def test_true_regions_are_scipys_components_of_each_class() -> None:
