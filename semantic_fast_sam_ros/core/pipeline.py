@@ -1,7 +1,6 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import loading
-from semantic_fast_sam_ros.core.base.jit import in_place_of_torch
-from semantic_fast_sam_ros.core.base.shared_lock import SharedLock
 from semantic_fast_sam_ros.core.base.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.images.rgb import require_rgb, upload
@@ -30,20 +27,16 @@ from semantic_fast_sam_ros.core.network_outputs import (
     take_batches,
 )
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.batching import images_at_once, networks_of, outside_torch
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.open_vocabulary.interface import (
-    NameFinder,
     OpenVocabularyLabeller,
 )
-from semantic_fast_sam_ros.core.open_vocabulary.yoloe import YoloeLabeller
 from semantic_fast_sam_ros.core.published_names import PublishedNames
 from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import MONO8_IDS, Vocabulary, VocabularyHistory
-from semantic_fast_sam_ros.core.video import name_reuse
-from semantic_fast_sam_ros.core.video.hysteresis import hold_labels
-from semantic_fast_sam_ros.core.video.label_propagation import CarriedLabels
+from semantic_fast_sam_ros.core.turns import Turns
+from semantic_fast_sam_ros.core.video.image_before import labeller_after, steadied
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
 WARM_UP_SIZE = (480, 640)
@@ -70,18 +63,18 @@ class SemanticFastSam:
             ModelError: a model is missing, damaged, not trusted or of another kind.
         """
         weights.silence_libraries()
-        self._lock = SharedLock()
         self.config = config
         self.runtime = choose_runtime(config, images_at_once)
         self.device = self.runtime.device
         if config.threads:
             torch.set_num_threads(config.threads)
-        self._threads = torch.get_num_threads() if images_at_once == 1 else 1  # of an image
         self._labeller = loading.load_labeller(config, self.runtime)
         self._names = PublishedNames(
             config.labeller, self._labeller, history or VocabularyHistory()
         )
         self._generator = loading.load_generator(config, self._labeller, self.runtime)
+        threads = torch.get_num_threads() if images_at_once == 1 else 1
+        self._turns = Turns(self._generator, self._labeller, threads)
 
     @classmethod
     def from_profile(cls, name: str = 'embedded', **overrides: object) -> 'SemanticFastSam':
@@ -131,16 +124,7 @@ class SemanticFastSam:
         One where the order of the images decides which ids new names get, and where the labeller
         remembers what the generator found.
         """
-        return 1 if self._remembers else min(map(images_at_once, self._networks)) + 1
-
-    @property
-    def _remembers(self) -> bool:
-        return isinstance(self._labeller, NameFinder | YoloeLabeller)
-
-    @property
-    def _networks(self) -> list[object]:
-        """What runs the networks."""
-        return [self._generator, *networks_of(self._labeller)]
+        return self._turns.concurrent_images
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -165,22 +149,22 @@ class SemanticFastSam:
         Raises:
             ConfigError: as `check_vocabulary`.
         """
-        self._names.change(vocabulary, self._lock.change)
+        self._names.change(vocabulary, self._turns.change)
 
     def warm_up(self) -> None:
         """Run one grey image, so that the first real one does not pay for lazy start-up."""
         image = np.full((*WARM_UP_SIZE, 3), 114, np.uint8)
         self(image)
         # Nothing is found in it, so what only names masks has done nothing yet.
-        if self.open_vocabulary and not self._remembers:
-            with self._turn(), torch.inference_mode():
+        if self.open_vocabulary and not self._turns.in_order:
+            with self._turns.image(), torch.inference_mode():
                 self._labeller.label(
                     upload(image, self.device), whole_image(WARM_UP_SIZE, self.device)
                 )
 
     def update(self, config: Config) -> None:
         """Take over the live settings of a configuration from the next image on."""
-        with self._lock.change():
+        with self._turns.change():
             self.config = config
             self._generator.settings = config.masks  # type: ignore[attr-defined]
             if isinstance(self._labeller, ClosedSetLabeller):
@@ -212,84 +196,10 @@ class SemanticFastSam:
             FrameError: the image is not of that shape and type.
         """
         require_rgb(image)
-        with self._turn(), torch.inference_mode():
-            labeller = self._labeller_after(earlier, before, image.shape[:2])
+        with self._turns.image(), torch.inference_mode():
+            size = image.shape[:2]
+            labeller = labeller_after(self._labeller, self.config, size, earlier, before)
             return self._segment(image, labeller, outputs, before)
-
-    @property
-    def takes_batches(self) -> bool:
-        """Whether a network takes several images at once, so that `run_networks` is worth it."""
-        return take_batches(self._generator, self._labeller)
-
-    def label_all(self, images: Sequence[NDArray[np.uint8]]) -> list[SegmentationResult]:
-        """Label images as single calls do, with one pass of each network where it allows that.
-
-        Args:
-            images: each (H, W, 3) uint8 RGB, of any sizes; those of one size share a pass.
-
-        Raises:
-            FrameError: one of the images is not of that shape and type.
-        """
-        if len(images) < 2 or not self.takes_batches:
-            return [self(image) for image in images]
-        found = self.run_networks(images)
-        return [self(image, None, each) for image, each in zip(images, found, strict=True)]
-
-    def run_networks(
-        self, images: Sequence[NDArray[np.uint8]], carried: Sequence[bool] = ()
-    ) -> list[NetworkOutputs]:
-        """Run the networks on several images; calls with what they put out do the rest.
-
-        For pipelines that take batches.
-
-        Args:
-            images: each (H, W, 3) uint8 RGB.
-            carried: which of them take over earlier labels, and need no dense ones; else none.
-
-        Raises:
-            FrameError: one of the images is not of that shape and type.
-        """
-        assert isinstance(self._generator, FastSamGenerator)
-        for image in images:
-            require_rgb(image)
-        with self._turn(), torch.inference_mode():
-            return run_networks(
-                images,
-                carried or [False] * len(images),
-                self._generator,
-                self._labeller,
-                self.device,
-            )
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait for the pipeline, and share the CPU's threads out while it labels."""
-        apart = all(map(outside_torch, self._networks))
-        lock = self._lock.use() if self.concurrent_images > 1 else self._lock.change()
-        threads = (
-            in_place_of_torch(self._threads) if apart or self._threads == 1 else nullcontext()
-        )
-        with lock, threads:
-            yield
-
-    def _labeller_after(
-        self,
-        earlier: SegmentationResult | None,
-        before: SegmentationResult | None,
-        size: tuple[int, ...],
-    ) -> MaskLabeller:
-        if earlier is not None and self._fits(earlier, size):
-            return CarriedLabels(earlier, self.config.vote)
-        if self.config.temporal.reuse and self.config.labeller in name_reuse.LABELLERS:
-            known = before.memory if before is not None else None
-            return ReusingLabeller(
-                self._labeller, self.config.temporal, (self.config, size), known
-            )
-        return self._labeller
-
-    def _fits(self, result: SegmentationResult, size: tuple[int, ...]) -> bool:
-        """Say whether labels of another image can stand beside those of one of this size."""
-        return result.label_map.shape == size and result.vocabulary == self.vocabulary
 
     def _segment(
         self,
@@ -328,7 +238,9 @@ class SemanticFastSam:
         # 4. Smaller masks over larger ones over the dense labels; hysteresis, where asked for.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
-            label_map, confidence = self._held(label_map, confidence, before)
+            label_map, confidence = steadied(
+                (label_map, confidence), self.config, self._labeller, before
+            )
         # 5. One download.
         with stage('download'):
             return self._download(proposals, labels, label_map, confidence, instances)
@@ -337,15 +249,6 @@ class SemanticFastSam:
         if outputs and isinstance(self._generator, FastSamGenerator):
             return self._generator.propose(pixels, outputs.detections)
         return self._generator.generate(pixels)
-
-    def _held(
-        self, label_map: Tensor, confidence: Tensor, before: SegmentationResult | None
-    ) -> tuple[Tensor, Tensor]:
-        share = self.config.temporal.hysteresis
-        if not share or before is None or not self._fits(before, tuple(label_map.shape)):
-            return label_map, confidence
-        least = self.config.clip.minimum_confidence if self.open_vocabulary else 0.0
-        return hold_labels((label_map, confidence), before, share, least)
 
     def _download(
         self,
@@ -369,6 +272,51 @@ class SemanticFastSam:
             class_scores=labels.scores.float().cpu().numpy(),
             vocabulary=vocabulary,
         )
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether a network takes several images at once, so that `run_networks` is worth it."""
+        return take_batches(self._generator, self._labeller)
+
+    def label_all(self, images: Sequence[NDArray[np.uint8]]) -> list[SegmentationResult]:
+        """Label images as single calls do, with one pass of each network where it allows that.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB, of any sizes; those of one size share a pass.
+
+        Raises:
+            FrameError: one of the images is not of that shape and type.
+        """
+        if len(images) < 2 or not self.takes_batches:
+            return [self(image) for image in images]
+        found = self.run_networks(images)
+        return [self(image, None, each) for image, each in zip(images, found, strict=True)]
+
+    def run_networks(
+        self, images: Sequence[NDArray[np.uint8]], carried: Sequence[bool] = ()
+    ) -> list[NetworkOutputs]:
+        """Run the networks on several images; calls with what they put out do the rest.
+
+        For pipelines that take batches.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB.
+            carried: which of them take over earlier labels, and need no dense ones; else none.
+
+        Raises:
+            FrameError: one of the images is not of that shape and type.
+        """
+        assert isinstance(self._generator, FastSamGenerator)
+        for image in images:
+            require_rgb(image)
+        with self._turns.image(), torch.inference_mode():
+            return run_networks(
+                images,
+                carried or [False] * len(images),
+                self._generator,
+                self._labeller,
+                self.device,
+            )
 
 
 def _labels(
