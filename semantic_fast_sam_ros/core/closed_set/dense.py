@@ -13,7 +13,13 @@ from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork, run_together, turns
+from semantic_fast_sam_ros.core.networks.batching import (
+    Network,
+    RunsNetwork,
+    class_names,
+    run_together,
+    turns,
+)
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.letterbox import letterbox
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
@@ -100,7 +106,8 @@ class TransformersSegmenter(RunsNetwork):
         self._statistics = _statistics(self._processor)
         self._network: Network | None = None
         if self._model.config.model_type not in BY_QUERIES:
-            self._network = load_network(_Logits(self._model), folder, runtime)
+            logits = _Logits(self._model, self.class_names)
+            self._network = load_network(lambda: logits, folder, runtime)
         elif runtime.backend not in ('auto', 'torch') or runtime.precision == 'int8':
             raise ModelError(
                 f'{folder.name} is a {self._model.config.model_type}: it runs on torch only, '
@@ -202,11 +209,10 @@ class UltralyticsSegmenter(RunsNetwork):
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
         self._size = settings.image_size
         self._dtype = runtime.dtype
-        network = load_ultralytics(checkpoint, 'semantic')
-        network.to(device=runtime.device, dtype=runtime.dtype)
-        network.to(memory_format=torch.channels_last)
-        self.class_names = tuple(network.names[i] for i in sorted(network.names))
-        self._network = load_network(_Logits(network), checkpoint, runtime)
+        self._network = load_network(
+            lambda: _load_semantic(checkpoint, runtime), checkpoint, runtime
+        )
+        self.class_names = class_names(self._network)
         self._turn = turns(self._network)
 
     def segment(self, image: Tensor) -> DenseMap:
@@ -239,9 +245,9 @@ class _Logits(nn.Module):
 
     takes_batches = True
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, class_names: tuple[str, ...]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.class_names = network, class_names
 
     def forward(self, batch: Tensor) -> tuple[Tensor]:
         """Return the logits, (N, C, h, w), in a tuple."""
@@ -252,6 +258,12 @@ class _Logits(nn.Module):
             return (logits,)
         found = self.network(batch)
         return (found[0] if isinstance(found, tuple | list) else getattr(found, 'logits', found),)
+
+
+def _load_semantic(checkpoint: Path, runtime: Runtime) -> nn.Module:
+    network = load_ultralytics(checkpoint, 'semantic')
+    network.to(device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last)
+    return _Logits(network, tuple(network.names[i] for i in sorted(network.names)))
 
 
 def load_dense(settings: DenseSettings, policy: Policy, runtime: Runtime) -> DenseSegmenter:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.masks.prototypes import PrototypeMasks
+from semantic_fast_sam_ros.core.masks.suppression import suppress
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.batching import RunsNetwork, run_together, turns
@@ -19,7 +20,7 @@ from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
-BOX_AND_SCORE = 6  # x1 y1 x2 y2 score class; the mask coefficients follow
+BOX_AND_SCORE = 5  # x1 y1 x2 y2 score; the mask coefficients follow
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,7 @@ class FastSamGenerator(RunsNetwork):
         """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
         self.settings = settings
         self._dtype = runtime.dtype
-        network = load_ultralytics(checkpoint, 'segment')
-        network.to(device=runtime.device, dtype=runtime.dtype)
-        if len(network.names) != 1:
-            names = ', '.join(str(name) for name in list(network.names.values())[:5])
-            raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
-        network.to(memory_format=torch.channels_last)
-        self._network = load_network(_Outputs(network), checkpoint, runtime)
+        self._network = load_network(lambda: _load(checkpoint, runtime), checkpoint, runtime)
         self._turn = turns(self._network)
 
     def generate(self, image: Tensor) -> MaskProposals:
@@ -59,7 +54,11 @@ class FastSamGenerator(RunsNetwork):
 
     def propose(self, image: Tensor, found: Detections) -> MaskProposals:
         """Propose masks, best score first, for an image and what `detect` found in it."""
-        kept, prototypes = self._kept(found.predicted, found.prototypes)
+        settings = self.settings
+        kept = suppress(
+            found.predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
+        )
+        prototypes = found.prototypes[0].float()
         return self._shape(kept, prototypes, found.batch, found.place, image)
 
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
@@ -73,22 +72,10 @@ class FastSamGenerator(RunsNetwork):
             for (predicted, prototypes), fit in zip(found, fitted, strict=True)
         ]
 
-    def _kept(self, predicted: Tensor, prototypes: Tensor) -> tuple[Tensor, Tensor]:
-        from ultralytics.utils.nms import non_max_suppression
-
-        kept = non_max_suppression(
-            predicted.float(),
-            self.settings.confidence,
-            self.settings.iou,
-            nc=1,
-            max_det=self.settings.max_masks,
-        )
-        return kept[0], prototypes[0].float()
-
     def _shape(
         self, found: Tensor, prototypes: Tensor, batch: Tensor, place: Letterbox, image: Tensor
     ) -> MaskProposals:
-        """Make proposals of detections in the batch's pixels, (N, 6 + K).
+        """Make proposals of detections in the batch's pixels, (N, 5 + K).
 
         Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
         """
@@ -115,6 +102,15 @@ class _Outputs(nn.Module):
         """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
         predicted, prototypes = self.network(batch)[0]
         return predicted, prototypes
+
+
+def _load(checkpoint: Path, runtime: Runtime) -> nn.Module:
+    network = load_ultralytics(checkpoint, 'segment')
+    if len(network.names) != 1:
+        names = ', '.join(str(name) for name in list(network.names.values())[:5])
+        raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
+    network.to(device=runtime.device, dtype=runtime.dtype)
+    return _Outputs(network.to(memory_format=torch.channels_last))
 
 
 def load_ultralytics(checkpoint: Path, task: str) -> Any:

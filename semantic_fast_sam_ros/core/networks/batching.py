@@ -31,6 +31,15 @@ def outside_torch(network: object) -> bool:
     return bool(getattr(network, 'outside_torch', False))
 
 
+def class_names(network: object) -> tuple[str, ...]:
+    """Return the names of a network's classes, in its order.
+
+    It says so itself, by an attribute of this name; else none.
+    """
+    found: tuple[str, ...] = getattr(network, 'class_names', ())
+    return found
+
+
 def networks_of(labeller: object) -> Sequence[object]:
     """Return what runs the networks of a labeller.
 

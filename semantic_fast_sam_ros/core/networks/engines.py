@@ -8,6 +8,7 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import os
 import queue
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.folders import cache_folder, resource_folder
-from semantic_fast_sam_ros.core.networks.batching import Network
+from semantic_fast_sam_ros.core.networks.batching import Network, class_names
 from semantic_fast_sam_ros.core.networks.checksums import checksum
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.torch_compile import CompiledNetwork
@@ -38,31 +39,34 @@ ANY = -1
 IMAGE = (1, 3, ANY, ANY)  # the shape of a batch of one image of any size
 EXAMPLE = (2, 3, 256, 320)  # what stands for ANY while a network is traced
 Shape = tuple[int, int, int, int]
+Build = Callable[[], nn.Module]
 log = logging.getLogger(__name__)
 
 
 def load_network(
-    module: nn.Module, source: Path, runtime: Runtime, shape: Shape = IMAGE, exact: int = 0
+    build: Build, source: Path, runtime: Runtime, shape: Shape = IMAGE, exact: int = 0
 ) -> Network:
     """Return what runs a network.
 
     Args:
-        module: a batch in, a tuple of tensors out.
+        build: makes the network in torch: a batch in, a tuple of tensors out. Called only where
+            torch runs it or it is still to be converted.
         source: the file or folder that its weights came from.
         runtime: its backend and precision are as the settings of these names say.
         shape: of the batches, with ANY for what may differ between them.
         exact: so many of its first convolutions keep their numbers in an 8-bit form.
 
     Returns:
-        the network on the backend; on torch, with a warning, where it cannot be converted.
+        the network on the backend, its `class_names` as torch's has them; on torch, with a
+        warning, where it cannot be converted.
 
     Raises:
         ModelError: the backend is not installed, is not for this device, or an 8-bit form was
             asked for and there is none.
     """
-    module = module.eval()
+    module = functools.cache(lambda: build().eval())
     if _recording is not None:
-        _recording.append(Recorder(module, source, shape, exact))
+        _recording.append(Recorder(module(), source, shape, exact))
         return _recording[-1]
     name = _backend(source, runtime)
     if runtime.precision == 'int8' and (name != 'openvino' or int8_file(source) is None):
@@ -71,7 +75,7 @@ def load_network(
             'openvino), with a form that ships or that `export --int8` has made'
         )
     if name == 'torch':
-        return module
+        return module()
     if name == 'openvino' and not _suits_openvino(runtime):
         raise ModelError(
             f'backend openvino runs on the CPU in fp32 or int8, not on {runtime.device} in '
@@ -86,7 +90,7 @@ def load_network(
     except Exception as error:  # whatever the exporters and libraries raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         log.warning('%s cannot run %s, torch does: %s', name, source.name, reason)
-        return module
+        return module()
 
 
 def _backend(source: Path, runtime: Runtime) -> str:
@@ -136,13 +140,13 @@ class OpenVinoNetwork:
 
     outside_torch = True
 
-    def __init__(self, module: nn.Module, source: Path, runtime: Runtime, shape: Shape) -> None:
+    def __init__(self, build: Build, source: Path, runtime: Runtime, shape: Shape) -> None:
         """Convert, or take the conversion of an earlier run, or the 8-bit form."""
         eight_bits = int8_file(source) if runtime.precision in ('auto', 'int8') else None
         file = eight_bits or _openvino_file(source)
         if not file.is_file():
             log.info('converting %s for OpenVINO, once', source.name)
-            export_openvino(module, file, shape)
+            export_openvino(build(), file, shape)
         self.images_at_once = runtime.images_at_once
         several = self.images_at_once > 1
         options = {
@@ -150,7 +154,8 @@ class OpenVinoNetwork:
             'INFERENCE_NUM_THREADS': self.images_at_once if several else torch.get_num_threads(),
             'INFERENCE_PRECISION_HINT': 'f32',
         }
-        model = _core(os.getpid()).compile_model(file, 'CPU', options)
+        self.class_names = _noted_names(file, build)
+        model = _compiled_openvino(file, options)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.images_at_once):
             self._idle.put(model.create_infer_request())
@@ -175,7 +180,7 @@ class OnnxNetwork:
 
     def __init__(
         self,
-        module: nn.Module,
+        build: Build,
         source: Path,
         runtime: Runtime,
         shape: Shape,
@@ -187,7 +192,7 @@ class OnnxNetwork:
         onnxruntime: Any = untyped_onnxruntime
         file = engine_file(source, 'onnx')
         if not file.is_file():
-            export_onnx(module, file, shape)
+            export_onnx(build(), file, shape)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         providers = _providers(runtime.device, tensorrt, file.parent)
@@ -195,6 +200,7 @@ class OnnxNetwork:
         if missing:
             raise ModelError(f'this onnxruntime lacks {", ".join(sorted(missing))}')
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        self.class_names = _noted_names(file, build)
         self._device = runtime.device
         # A dimension that may change has a name.
         self.takes_batches = not isinstance(self._session.get_inputs()[0].shape[0], int)
@@ -205,15 +211,15 @@ class OnnxNetwork:
         return tuple(torch.from_numpy(values).to(self._device, batch.dtype) for values in found)
 
 
-def _compiled(module: nn.Module, source: Path, runtime: Runtime, _: Shape) -> Network:
-    return CompiledNetwork(module, source, runtime)
+def _compiled(build: Build, source: Path, runtime: Runtime, _: Shape) -> Network:
+    return CompiledNetwork(build(), source, runtime)
 
 
-def _tensorrt(module: nn.Module, source: Path, runtime: Runtime, shape: Shape) -> Network:
-    return OnnxNetwork(module, source, runtime, shape, tensorrt=True)
+def _tensorrt(build: Build, source: Path, runtime: Runtime, shape: Shape) -> Network:
+    return OnnxNetwork(build, source, runtime, shape, tensorrt=True)
 
 
-ENGINES: dict[str, Callable[[nn.Module, Path, Runtime, Shape], Network]] = {
+ENGINES: dict[str, Callable[[Build, Path, Runtime, Shape], Network]] = {
     'compile': _compiled,
     'openvino': OpenVinoNetwork,
     'onnxruntime': OnnxNetwork,
@@ -251,6 +257,14 @@ def _core(process_id: int) -> Any:
     return _openvino().Core()
 
 
+def _compiled_openvino(file: Path, options: dict[str, Any]) -> Any:
+    """Compile a conversion for the CPU; the outcome is kept, and saves seconds the next time."""
+    core, kept = _core(os.getpid()), {'CACHE_DIR': str(cache_folder() / 'engines' / 'compiled')}
+    with contextlib.suppress(RuntimeError):  # no such folder can be made or written to
+        return core.compile_model(file, 'CPU', {**options, **kept})
+    return core.compile_model(file, 'CPU', options)
+
+
 def int8_file(source: Path) -> Path | None:
     """Return the 8-bit form of a network, from beside it or from the cache; None without one.
 
@@ -279,8 +293,9 @@ def export_openvino(module: nn.Module, file: Path, shape: Shape = IMAGE) -> None
     openvino = _openvino()
     with _traceable(module):
         model = openvino.convert_model(module, example_input=_example(shape), input=[list(shape)])
-    with _written(file, file.with_suffix('.bin')) as partial:
+    with _written(file, file.with_suffix('.bin'), _note(file)) as partial:
         openvino.save_model(model, partial, compress_to_fp16=False)
+        _note_names(partial, module)
 
 
 def export_int8(network: Recorder) -> Path:
@@ -290,7 +305,7 @@ def export_int8(network: Recorder) -> Path:
         network: with batches of some hundred images of the kind that it will see.
 
     Returns:
-        the .xml file; its .bin lies beside it.
+        the .xml file; its .bin and .json lie beside it.
 
     Raises:
         ModelError: NNCF is not installed.
@@ -316,8 +331,9 @@ def export_int8(network: Recorder) -> Path:
         ),
     )
     file = plain.with_name(f'{_stem(network.source)}.int8.xml')
-    with _written(file, file.with_suffix('.bin')) as partial:
+    with _written(file, file.with_suffix('.bin'), _note(file)) as partial:
         openvino.save_model(quantised, partial)
+        _note_names(partial, network.module)
     return file
 
 
@@ -325,7 +341,8 @@ def export_onnx(module: nn.Module, file: Path, shape: Shape = IMAGE) -> None:
     """Write a network as ONNX, for batches of a shape."""
     names = ('images', 'channels', 'height', 'width')
     axes = {i: names[i] for i, length in enumerate(shape) if length == ANY}
-    with _traceable(module), _written(file) as partial:
+    with _traceable(module), _written(file, _note(file)) as partial:
+        _note_names(partial, module)
         torch.onnx.export(
             module,
             (_example(shape),),
@@ -335,6 +352,22 @@ def export_onnx(module: nn.Module, file: Path, shape: Shape = IMAGE) -> None:
             dynamic_axes={'batch': axes},
             opset_version=17,
         )
+
+
+def _note(file: Path) -> Path:
+    """Return the file beside a conversion that tells what only the network in torch knew."""
+    return file.with_suffix('.json')
+
+
+def _note_names(file: Path, module: nn.Module) -> None:
+    _note(file).write_text(json.dumps({'class_names': class_names(module)}), encoding='utf-8')
+
+
+def _noted_names(file: Path, build: Build) -> tuple[str, ...]:
+    """Return the classes of a converted network; conversions of earlier versions have no note."""
+    if not _note(file).is_file():
+        return class_names(build())
+    return tuple(json.loads(_note(file).read_text(encoding='utf-8'))['class_names'])
 
 
 def _example(shape: Shape) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core.base.folders import cache_folder
+from semantic_fast_sam_ros.core.networks.batching import class_names
 from semantic_fast_sam_ros.core.networks.memory import ran_out
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 
@@ -23,6 +24,7 @@ class CompiledNetwork:
         """Prepare; what takes its time, up to minutes, is the first batch of each shape."""
         _keep_to_the_cache()
         self._module, self._name = module, source.name
+        self.class_names = class_names(module)
         # CUDA graphs, replayed for images of a size, write to the same outputs each time.
         self._graphs = runtime.device.type == 'cuda'
         mode = 'reduce-overhead' if self._graphs else 'default'

@@ -53,7 +53,7 @@ class ClipModel(RunsNetwork):
         self._tokenizer = tokenizer
         shape = (CROP_BATCH, 3, self.size, self.size)
         tower = _ImageTower(self.network)
-        self._network = load_network(tower, source, runtime, shape, EXACT_CONVOLUTIONS)
+        self._network = load_network(lambda: tower, source, runtime, shape, EXACT_CONVOLUTIONS)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

@@ -69,23 +69,69 @@ def test_a_conversion_is_kept_and_serves_every_size(
 ) -> None:
     needs(backend)
     module = Doubled().requires_grad_(False)
-    engines.load_network(module, source, on(backend))
+    engines.load_network(lambda: module, source, on(backend))
     kept = list((source.parent / 'cache' / 'engines').iterdir())
     assert kept and not [file for file in kept if file.name[0].isdigit()]  # nothing partial
     monkeypatch.setattr(engines, f'export_{"onnx" if backend != "openvino" else backend}', None)
-    network = engines.load_network(module, source, on(backend))
+    network = engines.load_network(lambda: module, source, on(backend))
     for size in ((8, 12), (32, 20)):
         batch = torch.rand(1, 3, *size)
         for found, wanted in zip(network(batch), module(batch), strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_a_converted_network_is_not_built_in_torch_again(backend: str, source: Path) -> None:
+    needs(backend)
+    module = Doubled().requires_grad_(False)
+    module.class_names = ('road', 'Straße')
+    engines.load_network(lambda: module, source, on(backend))
+
+    def build() -> torch.nn.Module:
+        raise AssertionError('built')
+
+    assert engines.load_network(build, source, on(backend)).class_names == module.class_names
+
+
+def test_a_conversion_of_an_earlier_version_asks_torch_for_the_classes(source: Path) -> None:
+    needs('openvino')
+    module = Doubled().requires_grad_(False)
+    module.class_names = ('road',)
+    engines.load_network(lambda: module, source, on('openvino'))
+    for note in (source.parent / 'cache' / 'engines').glob('*.json'):
+        note.unlink()
+    assert engines.load_network(lambda: module, source, on('openvino')).class_names == ('road',)
+
+
+@pytest.mark.parametrize('damage', ['absent', 'cut off', 'a file in place of the folder'])
+def test_what_openvino_compiled_is_kept_and_made_anew_where_it_cannot_be_used(
+    damage: str, source: Path
+) -> None:
+    needs('openvino')
+    module = Doubled().requires_grad_(False)
+    engines.load_network(lambda: module, source, on('openvino'))
+    folder = source.parent / 'cache' / 'engines' / 'compiled'
+    (blob,) = folder.glob('*.blob')
+    if damage == 'cut off':
+        blob.write_bytes(blob.read_bytes()[:100])
+    else:
+        blob.unlink()
+    if damage.startswith('a file'):
+        folder.rmdir()
+        folder.write_bytes(b'')
+    network, batch = (
+        engines.load_network(lambda: module, source, on('openvino')),
+        torch.rand(1, 3, 8, 8),
+    )
+    torch.testing.assert_close(network(batch)[0], module(batch)[0], rtol=1e-4, atol=1e-5)
+
+
 def test_auto_takes_openvino_once_a_conversion_is_there(source: Path) -> None:
     needs('openvino')
     module = Doubled().requires_grad_(False)
-    assert engines.load_network(module, source, on('auto')) is module
-    engines.load_network(module, source, on('openvino'))
-    network = engines.load_network(module, source, on('auto'))
+    assert engines.load_network(lambda: module, source, on('auto')) is module
+    engines.load_network(lambda: module, source, on('openvino'))
+    network = engines.load_network(lambda: module, source, on('auto'))
     assert isinstance(network, engines.OpenVinoNetwork)
 
 
@@ -93,7 +139,7 @@ def test_auto_converts_what_ships(source: Path, monkeypatch: pytest.MonkeyPatch)
     needs('openvino')
     monkeypatch.setattr(engines, 'resource_folder', lambda _: source.parent)
     module = Doubled().requires_grad_(False)
-    network = engines.load_network(module, source, on('auto'))
+    network = engines.load_network(lambda: module, source, on('auto'))
     assert isinstance(network, engines.OpenVinoNetwork)
 
 
@@ -116,7 +162,7 @@ from semantic_fast_sam_ros.core.networks import engines
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 
 runtime = Runtime(torch.device('cpu'), backend='openvino')
-networks = [engines.load_network(torch.nn.Conv2d(3, 2, 3), Path(sys.argv[1]), runtime)]
+networks = [engines.load_network(lambda: torch.nn.Conv2d(3, 2, 3), Path(sys.argv[1]), runtime)]
 thread = threading.Thread(target=networks.clear)
 thread.start()
 thread.join()
@@ -153,7 +199,7 @@ def test_what_cannot_be_converted_stays_on_torch_and_is_told(
     monkeypatch.setattr(engines, '_openvino_file', lambda source: source)
     module = Doubled()
     with caplog.at_level(logging.WARNING):
-        network = engines.load_network(module, source, on(backend))
+        network = engines.load_network(lambda: module, source, on(backend))
     assert network is module
     assert 'openvino cannot run small.pt, torch does: no such operator' in caplog.text
 
@@ -161,16 +207,16 @@ def test_what_cannot_be_converted_stays_on_torch_and_is_told(
 def test_a_backend_that_is_missing_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, '_installed', lambda _: False)
     with pytest.raises(ModelError, match='pip install onnxruntime'):
-        engines.load_network(Doubled(), source, on('tensorrt'))
+        engines.load_network(Doubled, source, on('tensorrt'))
     module = Doubled()
-    assert engines.load_network(module, source, on('auto')) is module
+    assert engines.load_network(lambda: module, source, on('auto')) is module
 
 
 @pytest.mark.parametrize('precision', ['fp16', 'auto'])
 def test_openvino_in_half_precision_is_refused(precision: str, source: Path) -> None:
     runtime = Runtime(torch.device('cpu'), torch.float16, 'openvino', precision)
     with pytest.raises(ModelError, match='openvino runs on the CPU in fp32 or int8, not on cpu'):
-        engines.load_network(Doubled(), source, runtime)
+        engines.load_network(Doubled, source, runtime)
 
 
 def test_the_exported_graph_takes_any_size(source: Path) -> None:
@@ -204,7 +250,7 @@ def test_an_8_bit_form_that_is_missing_is_told_with_the_command(
     backend: str, source: Path
 ) -> None:
     with pytest.raises(ModelError, match=r'small.pt cannot run in 8 bits.*export --int8'):
-        engines.load_network(Doubled(), source, on(backend, 'int8'))
+        engines.load_network(Doubled, source, on(backend, 'int8'))
 
 
 def test_making_an_8_bit_form_without_nncf_names_the_package(
@@ -220,13 +266,13 @@ def test_an_8_bit_form_is_made_of_recorded_batches_and_then_taken(source: Path) 
     needs('nncf')
     module = Doubled().requires_grad_(False)
     with engines.recording() as networks:
-        network = engines.load_network(module, source, on('torch'))
+        network = engines.load_network(lambda: module, source, on('torch'))
     for _ in range(3):
         network(torch.rand(1, 3, 16, 24))
     file = engines.export_int8(networks[0])
     assert engines.int8_file(source) == file
     batch = torch.rand(1, 3, 16, 24)
-    found = engines.load_network(module, source, on('auto', 'auto'))(batch)[0]
+    found = engines.load_network(lambda: module, source, on('auto', 'auto'))(batch)[0]
     torch.testing.assert_close(found, module(batch)[0], rtol=0.1, atol=0.05)
     source.write_bytes(b'other weights')
     assert engines.int8_file(source) is None

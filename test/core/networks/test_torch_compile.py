@@ -38,7 +38,7 @@ class Small(torch.nn.Module):
 
 module = Small().requires_grad_(False)
 runtime = Runtime(torch.device('cpu'), backend='compile')
-network = engines.load_network(module, Path('small.pt'), runtime)
+network = engines.load_network(lambda: module, Path('small.pt'), runtime)
 assert isinstance(network, CompiledNetwork)
 with torch.inference_mode():
     for size in ((8, 12), (16, 12), (8, 12)):
@@ -165,7 +165,7 @@ def test_folders_that_the_user_has_set_stay(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_backend_is_chosen_by_name() -> None:
-    network = engines.load_network(Doubled(), Path('small.pt'), ON_CPU)
+    network = engines.load_network(Doubled, Path('small.pt'), ON_CPU)
     assert isinstance(network, CompiledNetwork)
 
 
