@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
+import zstandard
 
-from semantic_fast_sam_ros.bags.mcap_format import zstd_library
 from semantic_fast_sam_ros.bags.mcap_reader import McapReader, Wanted
 from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Loss, Message, Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 
-STORAGES = {'.mcap': McapReader, '.db3': SqliteReader}
-COPY_BYTES = 1 << 20
 Storage: TypeAlias = McapReader | SqliteReader
+STORAGES: dict[str, type[Storage]] = {'.mcap': McapReader, '.db3': SqliteReader}
+COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,8 @@ class BagReader:
         extents = []
         for file in self.files:
             with self._storage(file) as storage:
-                first = storage.first_ns if storage is not None else None
-                last = storage.last_ns if storage is not None else None
-                extents.append((first or 0, (last or 0) + 1))
+                first, last = (storage.extent_ns if storage is not None else None) or (0, 0)
+                extents.append((first, last + 1))
         return extents
 
     def _note(self, losses: list[Loss]) -> None:
@@ -90,7 +89,7 @@ class BagReader:
             yield message
             return
         try:
-            yield message._replace(data=zstd_library().decompress(message.data))
+            yield message._replace(data=_unpacked(message.data))
         except Exception as error:  # the library's own kinds
             reason = f'a message on {message.topic.name} cannot be decompressed: {error}'
             self.losses.append(Loss(file.name, reason, 1))
@@ -160,17 +159,17 @@ class BagReader:
 
     def _unpack(self, file: Path, target: Path) -> Path:
         """Decompress a file as far as it goes."""
-        unpacker = zstd_library().ZstdDecompressor()
+        unpacker = zstandard.ZstdDecompressor().decompressobj()
         with file.open('rb') as packed, target.open('wb') as unpacked:
             try:
                 while block := packed.read(COPY_BYTES):
                     while block:
                         if unpacker.eof:  # another frame follows
-                            unpacker = zstd_library().ZstdDecompressor()
+                            unpacker = zstandard.ZstdDecompressor().decompressobj()
                         unpacked.write(unpacker.decompress(block))
                         block = unpacker.unused_data
                 problem = '' if unpacker.eof else 'it is cut off'
-            except zstd_library().ZstdError as error:
+            except zstandard.ZstdError as error:
                 problem = str(error)
         if problem:
             self._note([Loss(file.name, f'compressed file is damaged: {problem}')])
@@ -194,9 +193,9 @@ class BagReader:
                 for key, topic in storage.topics.items():
                     place = (topic.name, topic.type)
                     counts[place] = counts.get(place, 0) + storage.counts.get(key, 0)
-                if storage.first_ns is not None and storage.last_ns is not None:
-                    starts.append(storage.first_ns)
-                    ends.append(storage.last_ns + 1)
+                if storage.extent_ns is not None:
+                    starts.append(storage.extent_ns[0])
+                    ends.append(storage.extent_ns[1] + 1)
         if not counts:
             reasons = '; '.join(map(str, self.losses)) or 'it is empty'
             raise ConfigError(f'nothing of {self.path} can be read: {reasons}')
@@ -216,6 +215,14 @@ def _described(metadata: dict[str, Any]) -> tuple[list[TopicCount], int, int]:
     start = int(metadata['starting_time']['nanoseconds_since_epoch'])
     duration = int(metadata['duration']['nanoseconds'])
     return topics, start, start + duration + 1
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    unpacked = unpacker.decompress(data)
+    if not unpacker.eof:
+        raise ValueError('it is cut off')
+    return unpacked
 
 
 def _kind(file: Path) -> str:

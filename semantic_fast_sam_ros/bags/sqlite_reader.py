@@ -1,16 +1,18 @@
-"""Read one SQLite3 storage file of a rosbag2, whole or damaged."""
+"""Read one SQLite3 storage file of a rosbag2, whole or damaged.
 
-import shutil
+The reader of `rosbags` gives up at the first damaged page, passes over the write-ahead log of a
+killed recorder and refuses files that were cut off; this one reads what is left.
+"""
+
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from semantic_fast_sam_ros.bags.types import Loss, Message, Topic
 
 # So many unreadable rows in a row are the end of a file that was cut off.
 GIVE_UP_ROWS = 2000
-HEADER_BYTES = 100
 Row = tuple[int, int, int, bytes]  # id, topic id, time, data
 
 
@@ -22,17 +24,16 @@ class SqliteReader:
         self.losses: list[Loss] = []
         self.topics: dict[int, Topic] = {}
         self.counts: dict[int, int] = {}
-        self.first_ns: int | None = None
-        self.last_ns: int | None = None
+        self.extent_ns: tuple[int, int] | None = None
         self._name = path.name
-        self._copy = _padded(path)
-        path = Path(self._copy.name) if self._copy is not None else path
         # A recorder that was killed leaves its last messages in a write-ahead log beside the file.
         log = path.with_name(path.name + '-wal')
         mode = 'mode=ro' if log.exists() and log.stat().st_size else 'immutable=1'
         self._base = sqlite3.connect(
             f'{path.resolve().as_uri()}?{mode}', uri=True, check_same_thread=False
         )
+        # SQLite refuses a file that is shorter than it says, unless it may be repaired.
+        self._base.execute('PRAGMA writable_schema=ON')
         self._base.text_factory = lambda raw: raw.decode(errors='replace')
         try:
             self._read_topics()
@@ -44,16 +45,12 @@ class SqliteReader:
     def close(self) -> None:
         """Close the file."""
         self._base.close()
-        if self._copy is not None:
-            self._copy.close()
 
     def messages(
         self, wanted: Callable[[Topic], bool], start_ns: int, stop_ns: int
     ) -> Iterator[Message]:
         """Give the messages of the wanted topics with start <= time < stop, in order of time."""
         ids = [i for i, topic in self.topics.items() if wanted(topic)]
-        if not ids:
-            return
         marks = ','.join('?' * len(ids))
         where = f'topic_id IN ({marks}) AND timestamp >= ? AND timestamp < ?'
         select = f'SELECT id, topic_id, timestamp, data FROM messages WHERE {where}'
@@ -82,13 +79,11 @@ class SqliteReader:
         self, select: str, bounds: tuple[int, ...], last: tuple[int, int]
     ) -> Iterator[Row | int]:
         """Give what can be read after `last` (time, id) as stored, and counts of lost rows."""
-        later = (
-            f'{select} AND (timestamp > ? OR (timestamp = ? AND id > ?)) AND id > ? ORDER BY id'
-        )
+        later = f'{select} AND (timestamp, id) > (?, ?) AND id > ? ORDER BY id'
         row_id, failures = 0, 0
         while failures < GIVE_UP_ROWS:
             try:
-                for row in self._base.execute(later, (*bounds, last[0], *last, row_id)):
+                for row in self._base.execute(later, (*bounds, *last, row_id)):
                     if failures:
                         yield failures
                     failures, row_id = 0, row[0]
@@ -98,54 +93,35 @@ class SqliteReader:
                 failures += 1
                 row_id += 1
 
-    def _columns(self, table: str) -> set[str]:
-        return {row[1] for row in self._base.execute(f'PRAGMA table_info({table})')}
-
     def _read_topics(self) -> None:
         """Read what each release of rosbag2 stores: Humble has no definitions and no hashes."""
-        columns = self._columns('topics')
-        if not columns:
+        kinds = {row['topic_type']: row for row in self._rows('message_definitions')}
+        topics = self._rows('topics')
+        if not topics and not self._base.execute('PRAGMA table_info(topics)').fetchall():
             raise sqlite3.DatabaseError('the file has no table `topics`')
-        optional = [
-            name if name in columns else "''"
-            for name in ('offered_qos_profiles', 'type_description_hash')
-        ]
-        definitions = {}
-        if self._columns('message_definitions'):
-            query = (
-                'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
+        for row in topics:
+            kind = kinds.get(row['type'], {})
+            self.topics[row['id']] = Topic(
+                row['name'],
+                row['type'],
+                kind.get('encoded_message_definition', ''),
+                kind.get('encoding', 'ros2msg'),
+                row.get('type_description_hash', ''),
+                row.get('offered_qos_profiles', ''),
             )
-            definitions = {kind: (code, body) for kind, code, body in self._base.execute(query)}
-        query = f'SELECT id, name, type, {", ".join(optional)} FROM topics ORDER BY id'
-        for key, name, kind, qos, digest in self._base.execute(query):
-            code, body = definitions.get(kind, ('ros2msg', ''))
-            self.topics[key] = Topic(name, kind, body, code, digest, qos)
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table, by column; none where there is no such table."""
+        columns = [row[1] for row in self._base.execute(f'PRAGMA table_info({table})')]
+        rows = self._base.execute(f'SELECT * FROM {table} ORDER BY id') if columns else ()
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _read_extent(self) -> None:
         try:
             query = 'SELECT min(timestamp), max(timestamp) FROM messages'
-            self.first_ns, self.last_ns = self._base.execute(query).fetchone()
+            extent = self._base.execute(query).fetchone()
+            self.extent_ns = extent if extent[0] is not None else None
             query = 'SELECT topic_id, count(*) FROM messages GROUP BY topic_id'
             self.counts = dict(self._base.execute(query))
         except sqlite3.Error:  # reported when the messages are read
             pass
-
-
-def _padded(path: Path) -> 'tempfile._TemporaryFileWrapper[bytes] | None':
-    """Return a copy of a cut-off file in the length that it should have; None for a whole one.
-
-    SQLite reads nothing of a file that is shorter than its header says.
-    """
-    with path.open('rb') as file:
-        head = file.read(HEADER_BYTES)
-        page = int.from_bytes(head[16:18], 'big')
-        page = 65536 if page == 1 else page
-        expected = page * int.from_bytes(head[28:32], 'big')
-        if not head.startswith(b'SQLite format 3') or path.stat().st_size >= expected:
-            return None
-        copy = tempfile.NamedTemporaryFile(prefix='bag_', suffix='.db3')  # noqa: SIM115
-        file.seek(0)
-        shutil.copyfileobj(file, copy, 1 << 20)
-        copy.truncate(expected)
-        copy.flush()
-    return copy

@@ -4,12 +4,13 @@ import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from semantic_fast_sam_ros.bags.mcap_writer import McapWriter
 from semantic_fast_sam_ros.bags.sqlite_writer import SqliteWriter
+from semantic_fast_sam_ros.bags.storage_writer import StorageWriter
 from semantic_fast_sam_ros.bags.types import Message
 
 STORAGES: dict[str, type[McapWriter] | type[SqliteWriter]] = {
@@ -19,7 +20,6 @@ STORAGES: dict[str, type[McapWriter] | type[SqliteWriter]] = {
 SUFFIXES = {'mcap': '.mcap', 'sqlite3': '.db3'}
 # The newest version whose QoS is text, which is what Humble to Lyrical all read.
 METADATA_VERSION = 8
-StorageWriter: TypeAlias = McapWriter | SqliteWriter
 
 
 class BagWriter:

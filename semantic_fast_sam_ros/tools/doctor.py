@@ -44,6 +44,7 @@ OPTIONAL = {
     'open_clip': ('open_clip_torch', 'open vocabularies'),
     'textblob': ('textblob', 'the labeller ssa_engine'),
     'rosbags': ('rosbags', 'reading and writing bags'),
+    'mcap': ('mcap', 'reading and writing .mcap files'),
     'launch_ros': ('launch_ros', 'the launch files; `scripts/demo` does without'),
 }
 # Type hashes of the released vision_msgs: another hash means that no other node will understand.

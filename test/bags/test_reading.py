@@ -4,7 +4,6 @@ import pytest
 import yaml
 from rosbags.rosbag2 import Reader
 
-from semantic_fast_sam_ros.bags.mcap_writer import McapWriter
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import ConfigError
@@ -158,25 +157,6 @@ def test_nothing_to_read_is_a_configuration_error(tmp_path):
     with pytest.raises(ConfigError, match='does not begin as one'):
         BagReader(tmp_path / 'bag.mcap')
     assert header(START_NS).stamp.sec == 1_700_000_000
-
-
-def test_unclosed_mcap_goes_on_after_its_last_whole_chunk(tmp_path):
-    messages = list(BagReader(camera_bag(tmp_path / 'bag', 9)).messages(all_topics))
-    path = tmp_path / 'out.mcap'
-    writer = McapWriter(path)
-    for number, message in enumerate(messages[:6], 1):
-        writer.write(message, number)
-        if number in (2, 4):
-            writer.flush()
-    writer.abandon()
-    again, replayed = McapWriter(path), []
-    again.recover(replayed.append)
-    assert replayed == messages[:4]
-    assert again.cursor == 4
-    for number, message in enumerate(messages[4:], 5):
-        again.write(message, number)
-    again.close()
-    assert [m.data for m in BagReader(path).messages(all_topics)] == [m.data for m in messages]
 
 
 def test_a_folder_of_files_is_one_split_recording_or_many(tmp_path):
