@@ -1,135 +1,194 @@
-"""Train the mask network that ships: YOLOv8n-seg with one class, 'segment', on CamVid regions.
+"""Train the mask network that ships: YOLOv8n-seg with one class, 'segment', on regions.
 
-The targets are the connected one-class regions of the label images. Ultralytics trains; this
-script writes its data set (images are linked, outlines are text files) and sets the recipe.
-The same command with `--resume` goes on after an interruption.
+Each --set names a layout, its share of the images, a folder and, if not `train`, a split:
 
-    python models/training/train_masks.py --data ../shared/camvid \
-        --start ../shared/warmstart/fastsam_n_camvid.pt --work /tmp/masks --output masks.pt
+    python models/training/train_masks.py --start yolov8n-seg-one-class.pt \
+        --work /tmp/masks --output models/fastsam_n.pt --hours 1.5 \
+        --set bsds500:0.34:BSR/BSDS500/data --set coco_panoptic:0.34:coco \
+        --set labelme_facade:0.12:labelmefacade --set clothing:0.07:clothing-co-parsing \
+        --set camvid:0.13:camvid
+
+The same command goes on after an interruption, or with more --hours after the end: the state is
+written every few minutes.
 """
 
 import argparse
+import copy
+import math
+import time
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
-from camvid import pair_paths, regions
+from mask_batches import Draws
+from mask_examples import Example
+from mask_loss import RegionLoss
+from mask_sets import READERS
+from torch import Tensor
 from ultralytics import YOLO
+from ultralytics.cfg import get_cfg
 
-MINIMUM_AREA = 60
-
-
-def outline(mask: np.ndarray) -> str:
-    """Return the outer contour of a mask as 'x y x y ...' in units of the image's size."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    points = max(contours, key=cv2.contourArea)[:, 0].astype(float)
-    if len(points) < 3:
-        return ''
-    # A contour runs through pixel centres: half a pixel is added to both coordinates.
-    points = (points + 0.5) / (mask.shape[1], mask.shape[0])
-    return ' '.join(f'{value:.5f}' for value in points.ravel())
+SMALL = ((320, 224), (384, 256), (384, 288))  # width, height; also turned
+LARGE = ((384, 288), (448, 320), (448, 352), (512, 352))
+SMALL_SHARE = 0.6  # of the time, at first: twice as many steps in the same time
+FROZEN = 3  # layers: edges and colours are the same everywhere
+BACKBONE = 10  # layers; they learn more slowly
+DECAY = 0.998  # of the averaged weights, a step
+SAVE_SECONDS = 200
 
 
-def write_split(split: Path, target: Path) -> None:
-    for name in ('images', 'labels'):
-        (target / name).mkdir(parents=True, exist_ok=True)
-    for image, label in pair_paths(split):
-        link = target / 'images' / image.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(image.resolve())
-        masks = regions(cv2.imread(str(label), cv2.IMREAD_UNCHANGED), MINIMUM_AREA)
-        lines = [f'0 {text}' for text in map(outline, masks) if text]
-        (target / 'labels' / f'{image.stem}.txt').write_text('\n'.join(lines))
+def load_start(path: Path) -> torch.nn.Module:
+    """Return a network of one class in training mode, its batch statistics held."""
+    network = YOLO(path).model.float()
+    network.args = get_cfg(overrides={'task': 'segment', 'overlap_mask': False, 'cls': 1.0})
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    network.model[-1].dfl.requires_grad_(False)
+    network.model[:FROZEN].requires_grad_(False)
+    return hold_statistics(network)
 
 
-def write_data_set(data: Path, target: Path) -> Path:
-    for split in ('train', 'val'):
-        write_split(data / split, target / split)
-    description = target / 'data.yaml'
-    description.write_text(
-        f'path: {target.resolve()}\ntrain: train/images\nval: val/images\nnames: {{0: segment}}\n'
-    )
-    return description
+def hold_statistics(network: torch.nn.Module) -> torch.nn.Module:
+    """Train with the batch statistics of the start: small batches of many sets vary much."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    return network
 
 
-def write_released(checkpoint: Path, output: Path) -> None:
-    """Write a checkpoint's averaged weights as float16, without this machine's paths in it."""
-    content = torch.load(checkpoint, map_location='cpu', weights_only=False)  # our own file
-    network = (content.get('ema') or content['model']).half()
-    network.args = {'task': 'segment', 'imgsz': network.args['imgsz']}
-    for name in ('pt_path', 'yaml_file'):
+def optimiser_of(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
+    """Return AdamW: the backbone at a third of the rate, no decay on what has one dimension."""
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            slow = int(name.split('.')[1]) < BACKBONE
+            key = (rate / 3 if slow else rate, 0.0 if parameter.ndim < 2 else 0.01)
+            groups.setdefault(key, []).append(parameter)
+    settings = [
+        {'params': p, 'lr': lr, 'base': lr, 'weight_decay': decay}
+        for (lr, decay), p in groups.items()
+    ]
+    return torch.optim.AdamW(settings, betas=(0.9, 0.99))
+
+
+class Training:
+    """A training that lasts for so many seconds, all runs of the command together."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.network = load_start(args.start)
+        self.averaged = copy.deepcopy(self.network).eval()
+        self.optimiser = optimiser_of(self.network, args.rate)
+        self.loss = RegionLoss(self.network)
+        self.seconds = args.hours * 3600
+        self.elapsed, self.step = 0.0, 0
+        self._file = args.work / 'state.pt'
+        if self._file.exists():
+            self._restore()
+
+    def run(self, draws: Draws, batch: int) -> None:
+        """Train until the time is over."""
+        saved = last = time.monotonic()
+        sums: list[Tensor] = []
+        while self.elapsed < self.seconds:
+            self._set_rate()
+            is_early = self.elapsed < SMALL_SHARE * self.seconds
+            sums.append(self._step(draws.batch(batch, SMALL if is_early else LARGE)))
+            now = time.monotonic()
+            self.elapsed, last = self.elapsed + now - last, now
+            if self.step % 25 == 0:
+                parts = ' '.join(f'{value:.3f}' for value in torch.stack(sums).mean(0))
+                print(f'{self.elapsed:7.0f} s, step {self.step}: {parts}', flush=True)
+                sums = []
+            if now - saved > SAVE_SECONDS:
+                self.save()
+                saved = now
+        self.save()
+
+    def _set_rate(self) -> None:
+        warm = min(1.0, (self.step + 1) / 50)
+        share = warm * (0.01 + 0.99 * (1 + math.cos(math.pi * self.elapsed / self.seconds)) / 2)
+        for group in self.optimiser.param_groups:
+            group['lr'] = group['base'] * share
+
+    def _step(self, batch: dict[str, Tensor]) -> Tensor:
+        total, parts = self.loss(self.network(batch['img']), batch)
+        self.optimiser.zero_grad()
+        (total.sum() / len(batch['img'])).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(DECAY, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            own = dict(self.network.named_parameters())
+            for name, average in self.averaged.named_parameters():
+                average.lerp_(own[name], 1 - decay)
+        return torch.stack(list(parts.values()))
+
+    def save(self) -> None:
+        """Write all that another run needs to go on."""
+        state = {
+            'network': self.network.state_dict(),
+            'averaged': self.averaged.state_dict(),
+            'optimiser': self.optimiser.state_dict(),
+            'elapsed': self.elapsed,
+            'step': self.step,
+        }
+        part = self._file.with_suffix('.part')
+        torch.save(state, part)
+        part.replace(self._file)
+
+    def _restore(self) -> None:
+        state = torch.load(self._file, weights_only=True)
+        self.network.load_state_dict(state['network'])
+        self.averaged.load_state_dict(state['averaged'])
+        self.optimiser.load_state_dict(state['optimiser'])
+        self.elapsed, self.step = state['elapsed'], state['step']
+        print(f'goes on after {self.elapsed:.0f} s, step {self.step}')
+
+
+def write_released(network: torch.nn.Module, output: Path) -> None:
+    """Write a network as float16, without this machine's paths in it."""
+    network = copy.deepcopy(network).eval().half()
+    network.args = {'task': 'segment', 'imgsz': 448}
+    network.names = {0: 'segment'}
+    for name in ('pt_path', 'yaml_file', 'criterion'):
         network.__dict__.pop(name, None)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
     torch.save({'model': network, 'train_args': network.args}, output)
 
 
-def is_finished(checkpoint: Path) -> bool:
-    """Say whether a training came to its end: ultralytics then drops the optimiser's state."""
-    content = torch.load(checkpoint, map_location='cpu', weights_only=False)  # our own file
-    return content.get('optimizer') is None
-
-
-def train(args: argparse.Namespace, start: Path, resume: bool) -> None:
-    description = write_data_set(args.data, args.work / 'data')
-    model = YOLO(start)
-    # The trainer sets its own number of threads from the device; ours has to win.
-    model.add_callback('on_train_start', lambda _: torch.set_num_threads(args.threads))
-    model.train(
-        data=str(description),
-        project=str(args.work.resolve()),
-        name='run',
-        exist_ok=True,
-        resume=resume,
-        time=args.hours,
-        imgsz=args.image_size,
-        batch=args.batch,
-        nbs=args.batch,
-        optimizer='AdamW',
-        lr0=args.rate,
-        lrf=0.02,
-        cos_lr=True,
-        warmup_epochs=0.5,
-        weight_decay=0.0005,
-        mosaic=0.0,
-        scale=0.5,
-        translate=0.1,
-        fliplr=0.5,
-        degrees=3.0,
-        hsv_h=0.02,
-        hsv_s=0.6,
-        hsv_v=0.5,
-        overlap_mask=True,
-        mask_ratio=4,
-        device='cpu',
-        workers=0,
-        val=False,
-        plots=False,
-        cache='ram',
-        amp=False,
-        single_cls=True,
-    )
+def parse_set(text: str) -> tuple[float, list[Example]]:
+    """Return share and examples of LAYOUT:SHARE:FOLDER[:SPLIT]."""
+    parts = text.split(':')
+    if len(parts) not in (3, 4) or parts[0] not in READERS:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not LAYOUT:SHARE:FOLDER[:SPLIT] with a layout of {", ".join(READERS)}'
+        )
+    kind, share, folder, *split = parts
+    return float(share), READERS[kind](Path(folder), split[0] if split else '')
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--set', type=parse_set, action='append', required=True, dest='sets')
     parser.add_argument('--start', type=Path, required=True)
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--hours', type=float, default=1.3)
-    parser.add_argument('--image-size', type=int, default=448)
+    parser.add_argument('--hours', type=float, default=1.5, help='of all runs together')
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--rate', type=float, default=1e-3)
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--resume', action='store_true')
     args = parser.parse_args()
-    last = args.work / 'run' / 'weights' / 'last.pt'
-    resume = args.resume and last.exists()  # it is written after each epoch
-    if resume and is_finished(last):
-        print(f'This training is finished: see {args.output}.')
-    else:
-        train(args, last if resume else args.start, resume)
-    write_released(last, args.output)
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
+    args.work.mkdir(parents=True, exist_ok=True)
+    training = Training(args)
+    training.run(Draws(args.sets, training.step), args.batch)
+    write_released(training.averaged, args.output)
 
 
 if __name__ == '__main__':
