@@ -100,7 +100,9 @@ def load_closed_set(config: Config, policy: Policy, runtime: Runtime) -> ClosedS
     wanted = requested(config)
     groups = vocabulary_files.read_groups(config.groups) if config.groups.strip() else {}
     segmenter = load_dense(config.dense, policy, runtime)
-    vocabulary = closed_set_vocabulary(segmenter.class_names, wanted, groups)
+    left_out = getattr(segmenter, 'left_out', '')
+    names = tuple(name for name in segmenter.class_names if name != left_out)
+    vocabulary = closed_set_vocabulary(names, wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.timing import StageTimer, stage
-from semantic_fast_sam_ros.core.closed_set.dense import BatchSegmenter, DenseMap
+from semantic_fast_sam_ros.core.closed_set.dense import BatchSegmenter
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.images.rgb import upload
 from semantic_fast_sam_ros.core.masks.fastsam import Detections, FastSamGenerator

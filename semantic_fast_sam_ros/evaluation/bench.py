@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import loading
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
 from semantic_fast_sam_ros.core.masks.types import (

@@ -13,7 +13,8 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from semantic_fast_sam_ros.core import loading
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap, load_dense
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise

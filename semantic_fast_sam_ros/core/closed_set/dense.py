@@ -1,7 +1,6 @@
 """Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
+from semantic_fast_sam_ros.core.closed_set.exported import ExportedSegmenter
 from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.batching import (
@@ -21,6 +22,7 @@ from semantic_fast_sam_ros.core.networks.batching import (
     turns,
 )
 from semantic_fast_sam_ros.core.networks.engines import load_network
+from semantic_fast_sam_ros.core.networks.exported import find_exported
 from semantic_fast_sam_ros.core.networks.letterbox import letterbox
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
@@ -32,35 +34,12 @@ ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own defa
 BY_QUERIES = ('maskformer', 'mask2former', 'oneformer')  # whose classes and masks come apart
 SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
 MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
-NO_EVIDENCE = 1e-6  # score of every class where no query claims the pixel
 # (architecture suffix, the Auto class that loads it); the first that fits is taken
 AUTO_CLASSES = (
     ('ForUniversalSegmentation', 'AutoModelForUniversalSegmentation'),
     ('ForInstanceSegmentation', 'AutoModelForInstanceSegmentation'),
     ('ForSemanticSegmentation', 'AutoModelForSemanticSegmentation'),
 )
-
-
-@dataclass(frozen=True)
-class DenseMap:
-    """Scores of all classes on the network's own grid."""
-
-    scores: Tensor  # (C, h, w) float: logits, or probabilities that need not sum to one
-    are_logits: bool
-
-    def probabilities(self, size: tuple[int, int]) -> Tensor:
-        """Return class probabilities at a size (height, width): (C, H, W) float32, summing to 1.
-
-        Logits are interpolated before the softmax, as transformers' and ultralytics' own
-        post-processing does.
-        """
-        scores = self.scores.float()
-        if scores.shape[1:] != size:
-            scores = functional.interpolate(scores[None], size, mode='bilinear')[0]
-        if self.are_logits:
-            return scores.softmax(0)
-        scores = scores + NO_EVIDENCE
-        return scores / scores.sum(0, keepdim=True)
 
 
 class DenseSegmenter(Protocol):
@@ -271,7 +250,11 @@ def load_dense(settings: DenseSettings, policy: Policy, runtime: Runtime) -> Den
 
     Raises:
         ModelError: the model is missing, damaged or of another kind.
+        ConfigError: the settings name other classes than an exported network has.
     """
+    exported = find_exported(Path(settings.model).expanduser())
+    if exported is not None:
+        return ExportedSegmenter(exported, settings, runtime)
     by_ultralytics = settings.backend == 'ultralytics' or (
         settings.backend == 'auto' and settings.model.endswith('.pt')
     )

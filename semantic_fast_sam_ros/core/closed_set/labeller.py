@@ -9,7 +9,8 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.closed_set import voting
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap, DenseSegmenter
+from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.masks import pixel_loops
 from semantic_fast_sam_ros.core.masks.painting import topmost
 from semantic_fast_sam_ros.core.masks.prototypes import Shapes
@@ -75,10 +76,11 @@ class ClosedSetLabeller:
     def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
         """Let a dense map name the masks and the pixels."""
         settings, size, masks = self.settings, proposals.size, proposals.shapes
+        mode = 'hard' if dense.finished else settings.mode  # nothing to weigh by
         probabilities = self._published(dense, self._grid(dense, size))
-        shares, purity = self._votes(masks, probabilities, size)
+        shares, purity = self._votes(masks, probabilities, size, mode)
         classes, scores = voting.rank(shares, settings.hypotheses)
-        if settings.mode == 'fusion':
+        if mode == 'fusion':
             paints = classes[:, 0] < 0  # none: masks weigh in on the pixels instead
             probabilities = self._fused(masks, probabilities, shares, proposals.scores)
         else:
@@ -89,7 +91,7 @@ class ClosedSetLabeller:
         class_ids = ids[classes]
         class_ids[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
         pixels = None
-        if settings.keep_dense or settings.mode == 'fusion':
+        if settings.keep_dense or mode == 'fusion':
             pixels = _pixels(probabilities, ids, minimum, size)
         if pixels and not settings.keep_dense:
             covered = topmost(masks) > 0
@@ -97,10 +99,9 @@ class ClosedSetLabeller:
         return MaskLabels(class_ids, scores, paints, pixels)
 
     def _votes(
-        self, masks: Shapes, probabilities: Tensor, size: tuple[int, int]
+        self, masks: Shapes, probabilities: Tensor, size: tuple[int, int], mode: str
     ) -> tuple[Tensor, Tensor]:
         """Return the shares of the classes that rank them, and those that tell purity: (N, C)."""
-        mode = self.settings.mode
         soft = probabilities.new_zeros(0)
         if mode != 'hard':
             soft = voting.soft_votes(masks, probabilities)

@@ -148,14 +148,8 @@ class OpenVinoNetwork:
             log.info('converting %s for OpenVINO, once', source.name)
             export_openvino(build(), file, shape)
         self.images_at_once = runtime.images_at_once
-        several = self.images_at_once > 1
-        options = {
-            'NUM_STREAMS': self.images_at_once,
-            'INFERENCE_NUM_THREADS': self.images_at_once if several else torch.get_num_threads(),
-            'INFERENCE_PRECISION_HINT': 'f32',
-        }
         self.class_names = _noted_names(file, build)
-        model = _compiled_openvino(file, options)
+        model = compile_openvino(file, runtime)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.images_at_once):
             self._idle.put(model.create_infer_request())
@@ -184,7 +178,6 @@ class OnnxNetwork:
         source: Path,
         runtime: Runtime,
         shape: Shape,
-        tensorrt: bool = False,
     ) -> None:
         """Convert, or take the conversion of an earlier run."""
         import onnxruntime as untyped_onnxruntime
@@ -195,10 +188,7 @@ class OnnxNetwork:
             export_onnx(build(), file, shape)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        providers = _providers(runtime.device, tensorrt, file.parent)
-        missing = {name for name, _ in providers} - set(onnxruntime.get_available_providers())
-        if missing:
-            raise ModelError(f'this onnxruntime lacks {", ".join(sorted(missing))}')
+        providers = onnx_providers(runtime)
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         self.class_names = _noted_names(file, build)
         self._device = runtime.device
@@ -215,15 +205,11 @@ def _compiled(build: Build, source: Path, runtime: Runtime, _: Shape) -> Network
     return CompiledNetwork(build(), source, runtime)
 
 
-def _tensorrt(build: Build, source: Path, runtime: Runtime, shape: Shape) -> Network:
-    return OnnxNetwork(build, source, runtime, shape, tensorrt=True)
-
-
 ENGINES: dict[str, Callable[[Build, Path, Runtime, Shape], Network]] = {
     'compile': _compiled,
     'openvino': OpenVinoNetwork,
     'onnxruntime': OnnxNetwork,
-    'tensorrt': _tensorrt,
+    'tensorrt': OnnxNetwork,
 }
 
 
@@ -257,8 +243,19 @@ def _core(process_id: int) -> Any:
     return _openvino().Core()
 
 
-def _compiled_openvino(file: Path, options: dict[str, Any]) -> Any:
-    """Compile a conversion for the CPU; the outcome is kept, and saves seconds the next time."""
+def read_openvino(file: Path) -> Any:
+    """Return a network in a file that OpenVINO reads, not compiled."""
+    return _core(os.getpid()).read_model(file)
+
+
+def compile_openvino(file: Path, runtime: Runtime) -> Any:
+    """Compile a network for the CPU; the outcome is kept, and saves seconds the next time."""
+    at_once = runtime.images_at_once
+    options = {
+        'NUM_STREAMS': at_once,
+        'INFERENCE_NUM_THREADS': at_once if at_once > 1 else torch.get_num_threads(),
+        'INFERENCE_PRECISION_HINT': 'f32',
+    }
     core, kept = _core(os.getpid()), {'CACHE_DIR': str(cache_folder() / 'engines' / 'compiled')}
     with contextlib.suppress(RuntimeError):  # no such folder can be made or written to
         return core.compile_model(file, 'CPU', {**options, **kept})
@@ -379,14 +376,24 @@ def _installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
-def _providers(
-    device: torch.device, tensorrt: bool, folder: Path
-) -> list[tuple[str, dict[str, Any]]]:
-    if not tensorrt:
-        name = 'CUDAExecutionProvider' if device.type == 'cuda' else 'CPUExecutionProvider'
-        return [(name, {})]
-    cache = {'trt_engine_cache_enable': True, 'trt_engine_cache_path': str(folder)}
-    return [('TensorrtExecutionProvider', {'trt_fp16_enable': True, **cache})]
+def onnx_providers(runtime: Runtime) -> list[tuple[str, dict[str, Any]]]:
+    """Return what ONNX Runtime is to run a network with, and its options.
+
+    Raises:
+        ModelError: the one that is installed cannot do it.
+    """
+    import onnxruntime
+
+    options: dict[str, Any] = {}
+    if runtime.backend == 'tensorrt':
+        name, folder = 'TensorrtExecutionProvider', str(cache_folder() / 'engines')
+        options = {'trt_engine_cache_enable': True, 'trt_engine_cache_path': folder}
+        options['trt_fp16_enable'] = True
+    else:
+        name = 'CUDAExecutionProvider' if runtime.device.type == 'cuda' else 'CPUExecutionProvider'
+    if name not in onnxruntime.get_available_providers():
+        raise ModelError(f'this onnxruntime lacks {name}')
+    return [(name, options)]
 
 
 @contextlib.contextmanager

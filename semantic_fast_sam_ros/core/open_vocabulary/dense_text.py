@@ -10,7 +10,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.networks import weights

@@ -230,13 +230,29 @@ def parse_scales(text: str) -> tuple[float, ...]:
     return scales
 
 
+def parse_colour(text: str) -> tuple[float, float, float] | None:
+    """Read three numbers, '123.7, 116.3, 103.5', or one for all; None where there is no text."""
+    if not text.strip():
+        return None
+    try:
+        values = [float(part) for part in text.strip().strip('[]').split(',')]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 3):
+        raise ConfigError(f'three numbers such as `123.7, 116.3, 103.5` are wanted, not {text!r}')
+    red, green, blue = values * 3 if len(values) == 1 else values
+    return red, green, blue
+
+
 # Settings that YAML and launch files may give as a list.
-LISTS = ('vocabulary', 'cameras')
+LISTS = ('vocabulary', 'cameras', 'dense.classes')
 # Settings whose text has a form of its own.
 PARSERS: dict[str, Callable[[str], object]] = {
     'output.size': parse_size,
     'clip.scales': parse_scales,
     'cameras': parse_cameras,
+    'dense.mean': parse_colour,
+    'dense.std': parse_colour,
 }
 
 

@@ -48,7 +48,8 @@ class DenseSettings:
 
     model: str = setting(
         'dense_lite0_camvid',
-        'semantic segmenter: a Hugging Face name or folder, or an ultralytics -sem .pt checkpoint',
+        'semantic segmenter: a Hugging Face name or folder, an ultralytics -sem .pt checkpoint, '
+        'or an exported network: .onnx, OpenVINO .xml, .tflite, or a folder with one',
     )
     backend: str = setting(
         'auto',
@@ -60,6 +61,27 @@ class DenseSettings:
         'shorter side of the image given to the dense model, pixels; 0: as its own processor says',
         minimum=0,
         maximum=4096,
+    )
+    classes: str = setting(
+        '',
+        "exported networks: the names of the classes in the network's order: a vocabulary file, "
+        'its name, or a list; empty: as the file says',
+    )
+    background: int = setting(
+        -1,
+        'exported networks: index of a class that means none of the others, which classes leaves '
+        'out: its pixels stay unlabelled; -1: there is none',
+        minimum=-1,
+        maximum=65535,
+    )
+    mean: str = setting(
+        '',
+        'exported networks: mean of red, green, blue, 0-255, that is taken off each pixel, such '
+        "as `123.7, 116.3, 103.5`; empty: ImageNet's, or none where the file says how",
+    )
+    std: str = setting('', 'exported networks: what is divided by then, 0-255; empty: likewise')
+    channels: str = setting(
+        'rgb', 'exported networks: order of the colours', choices=('rgb', 'bgr')
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.closed_set import voting
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.painting import rasterise
 from semantic_fast_sam_ros.core.masks.types import MaskProposals

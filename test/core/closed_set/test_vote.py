@@ -194,7 +194,7 @@ def test_renumbering_changes_the_ids_and_nothing_else() -> None:
     _, before, proposals = vote(drawn, PLAIN)
     from scenes import Names
 
-    from semantic_fast_sam_ros.core.closed_set.dense import DenseMap
+    from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 
     older = from_names(['dog', *NAMES[::-1]])
     labeller = ClosedSetLabeller(Names(), from_names(NAMES), PLAIN)

@@ -8,7 +8,8 @@ from tiny import write_segformer
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.closed_set.dense import DenseMap, load_dense
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
