@@ -151,7 +151,7 @@ class ExportedSegmenter:
         if count == 1 and len(names) == 1:  # one logit: the class, or not
             return (BACKGROUND, *names), BACKGROUND
         full = names
-        if background >= 0 and len(names) == count - 1:
+        if names and background >= 0 and len(names) != count:
             full = (*names[:background], BACKGROUND, *names[background:])
         if not names or (count and len(full) != count):
             said = f'{len(names)} ({", ".join(names[:5])}, ...)' if names else 'none'
