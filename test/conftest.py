@@ -1,10 +1,10 @@
-"""Let all tests import the checkout and `tiny`; keep them out of the user's cache; a browser."""
+"""Keep tests out of the user's cache and DDS domain, and out of each other's; a browser."""
 
+import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,55 +13,58 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-for folder in (HERE, HERE.parent):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
 
 # Before any test imports a library that reads these; processes that tests start inherit them.
-CACHE = tempfile.TemporaryDirectory(prefix='semantic_fast_sam_test_')
-os.environ['SEMANTIC_FAST_SAM_CACHE'] = CACHE.name
 for name in ('HF_HOME', 'YOLO_CONFIG_DIR', 'MPLCONFIGDIR'):
     os.environ.pop(name, None)
+os.environ['OMP_NUM_THREADS'] = '1'  # tests run side by side
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+BORROWED = contextlib.ExitStack()
+if 'PYTEST_XDIST_WORKER' not in os.environ:  # workers share the cache of the process above them
+    made = tempfile.TemporaryDirectory(prefix='semantic_fast_sam_test_')
+    os.environ['SEMANTIC_FAST_SAM_CACHE'] = BORROWED.enter_context(made)
 
-
-TYPE_CHECK = pytest.StashKey[subprocess.Popen[str]]()
-CHECKED = ('semantic_fast_sam_ros/core', 'scripts/environment.py')
-
-
+TURNS = Path(os.environ['SEMANTIC_FAST_SAM_CACHE']) / 'turns'
 MEETING = ('ros', 'reliability', 'viewer')  # folders whose tests meet over DDS
+SLOW = (*MEETING, 'launch', 'benchmarks')  # and those that --quick leaves out
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take a DDS domain that neither the user nor another process of tests is in."""
+    if config.getoption('dist', 'no') == 'no' and importlib.util.find_spec('domain_coordinator'):
+        from domain_coordinator import domain_id
+
+        users = int(os.environ.get('ROS_DOMAIN_ID') or 0)
+        others = (number for number in range(1, 101) if number != users)
+        domain = BORROWED.enter_context(domain_id(lambda: next(others)))
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
+
+
+def pytest_unconfigure() -> None:
+    """Give domain and cache back."""
+    BORROWED.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests over DDS a second try, told as RERUN: discovery fails once in a thousand."""
+    """Mark tests by their folder; begin with the slow files, end with those that run alone."""
+    alone = {item.path for item in items if item.get_closest_marker('alone')}
     for item in items:
-        if item.path.relative_to(HERE).parts[0] in MEETING:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in SLOW and not item.get_closest_marker('quick'):
+            item.add_marker('slow')
+        if folder in MEETING:  # discovery fails once in a thousand; a second try is told as RERUN
             item.add_marker(pytest.mark.flaky(reruns=1))
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: (item.path in alone, item.path not in slow))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the type checker, which takes a minute, beside the first tests."""
-    wanted = any('type_check' in getattr(item, 'fixturenames', ()) for item in session.items)
-    if wanted and not session.config.option.collectonly and importlib.util.find_spec('mypy'):
-        session.config.stash[TYPE_CHECK] = subprocess.Popen(
-            [sys.executable, '-m', 'mypy', '--strict', *CHECKED],
-            cwd=HERE.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-
-@pytest.fixture
-def type_check(request: pytest.FixtureRequest) -> 'subprocess.Popen[str]':
-    """Give the type checker of `core/`, running or done."""
-    if TYPE_CHECK not in request.config.stash:
-        pytest.skip('mypy is missing (requirements/test.txt)')
-    return request.config.stash[TYPE_CHECK]
-
-
-def pytest_sessionfinish() -> None:
-    """Remove the cache."""
-    CACHE.cleanup()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let tests that measure time wait until no other runs beside them."""
+    alone = item.get_closest_marker('alone')
+    with TURNS.open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.fixture(scope='module')

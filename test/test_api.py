@@ -56,6 +56,7 @@ def test_each_name_comes_from_core_and_its_documentation_renders(name):
     assert first_line in pydoc.plain(pydoc.render_doc(found))
 
 
+@pytest.mark.slow
 def test_the_example_labels_an_image_file(tmp_path):
     ultralytics = pytest.importorskip('ultralytics', reason='ultralytics is not installed')
     photo = Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg'

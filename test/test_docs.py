@@ -30,11 +30,13 @@ def _site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_of_the_navigation_is_built(site):
     for page in PAGES:
         assert (site / page.relative_to(ROOT / 'docs').with_suffix('.html')).is_file(), page
 
 
+@pytest.mark.slow
 def test_the_reference_has_every_setting_profile_and_command(site):
     settings = (site / 'parameters.html').read_text()
     assert all(f'<code>{s.name}</code>' in settings for s in configuration.settings())
@@ -45,6 +47,7 @@ def test_the_reference_has_every_setting_profile_and_command(site):
     assert 'id="semanticfastsamfrom_profile"' in (site / 'reference' / 'python.html').read_text()
 
 
+@pytest.mark.slow
 def test_the_pages_load_nothing_from_elsewhere(site):
     asset = re.compile(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"')
     for page in site.rglob('*.html'):

@@ -156,3 +156,21 @@ def test_sourced_environment_names_this_checkout_only():
     fields = [venv, '', 'rmw_fastrtps_cpp', profile, venv / 'bin', venv / 'lib']
     assert result.stdout.strip().split('|') == [str(field) for field in fields]
     assert profile.is_file()
+
+
+@pytest.mark.parametrize('quick', [True, False], ids=['quick', 'all'])
+def test_the_test_script_chooses_by_its_option_and_passes_the_rest_on(tmp_path, quick):
+    (tmp_path / 'scripts').mkdir()
+    (tmp_path / '.venv' / 'bin').mkdir(parents=True)
+    (tmp_path / 'scripts' / 'env.sh').touch()
+    for file, answer in {'scripts/setup': '', '.venv/bin/python': 'printf "%s\\n" "$@"'}.items():
+        (tmp_path / file).write_text(f'#!/bin/sh\n{answer}\n')
+        (tmp_path / file).chmod(0o755)
+    script = tmp_path / 'scripts' / 'test'
+    script.write_bytes((ROOT / 'scripts' / 'test').read_bytes())
+    words = ['-k', 'a or b', *(['--quick'] if quick else []), 'test/core']
+    done = subprocess.run([BASH, script, *words], capture_output=True, text=True, check=True)
+    given = done.stdout.splitlines()
+    assert given[-3:] == ['-k', 'a or b', 'test/core']
+    assert ('not slow' in given) == ('randomly' in given) == quick
+    assert '--quick' not in given

@@ -21,6 +21,7 @@ TEST = Path(__file__).parents[1]
 DEADLINE_S = 200.0
 JOB = Job(copy=('/chat',))
 POOL = Pool(workers=2, slice_s=1.0, loader='bags.test_cluster:slow_pipeline')
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PIDS = 'BAGS_TEST_PIDS'  # folder where workers note their process ids
 
 
@@ -85,7 +86,6 @@ def _label(bag, out, job=JOB, stop=None, resume=False):
     return label_on_cluster([(bag, out)], config, job, POOL, stop, resume, progress=False)[0]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize('every', [1, 4])
 def test_two_nodes_write_the_bytes_of_one_process(cluster, bag, tmp_path, every):
     job = Job(copy=('/chat',), every=every)
@@ -97,7 +97,6 @@ def test_two_nodes_write_the_bytes_of_one_process(cluster, bag, tmp_path, every)
     assert summary['complete'] and summary['frames'] == -(-60 // every)
 
 
-@pytest.mark.timeout(600)
 def test_killed_worker_loses_nothing(cluster, bag, pids, tmp_path):
     for file in pids.iterdir():
         file.unlink()
@@ -125,7 +124,6 @@ def test_killed_worker_loses_nothing(cluster, bag, pids, tmp_path):
     assert (tmp_path / 'out' / 'out_0.mcap').read_bytes() == _whole(bag, tmp_path, JOB)
 
 
-@pytest.mark.timeout(600)
 def test_interrupted_job_keeps_finished_parts_and_resumes(cluster, bag, tmp_path):
     stop = threading.Event()
     parts = tmp_path / 'out' / PARTS

@@ -1,6 +1,5 @@
 """bag.launch.py: a recording goes through the node, its labels into a recording; then it ends."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,12 @@ import pytest
 pytest.importorskip('launch_ros', reason='launch_ros is missing: source a ROS 2')
 
 import harness
+from bags.recordings import PERIOD_NS, START_NS, image_message, write_bag
 from launch import LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launched import launch_file, parameter_file
 from rosbags.highlevel import AnyReader
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from bags.recordings import PERIOD_NS, START_NS, image_message, write_bag
 
 FILE = launch_file('bag.launch.py')
 COUNT = 6

@@ -1,13 +1,10 @@
 """Fixtures of the reliability tests: the real node with tiny networks, and an observer."""
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'ros'))
 
 import tiny
 from harness import Diagnosis, Peer, RunningNode

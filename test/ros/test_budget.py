@@ -9,6 +9,8 @@ import pytest
 from semantic_fast_sam_ros.core.settings.config import Config, from_values
 from semantic_fast_sam_ros.ros.budget import LAST, PATIENCE_S, STEPS, Budget, degraded, describe
 
+pytestmark = pytest.mark.quick
+
 COST_MS = (150.0, 140.0, 110.0, 80.0, 55.0)  # of a frame at each step, alone on the machine
 CAMERA_S = 1 / 30
 

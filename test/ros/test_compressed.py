@@ -20,6 +20,8 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb
 from semantic_fast_sam_ros.ros.conversions import jpeg_message
 
+pytestmark = pytest.mark.quick
+
 LIMIT = 1_000_000
 
 

@@ -16,6 +16,8 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.decoding import ENCODINGS, image_to_rgb
 from semantic_fast_sam_ros.ros.conversions import array_to_image, bytes_to_array
 
+pytestmark = pytest.mark.quick
+
 HEIGHT, WIDTH = 6, 8
 LIMIT = 10_000
 BAYER = {'rggb': 'rggb', 'bggr': 'bggr', 'gbrg': 'gbrg', 'grbg': 'grbg'}

@@ -1,6 +1,5 @@
 """The node over DDS and label_bag give the same labels for the same recording."""
 
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is missing: source scripts/env.sh')
 
 import harness
+from bags.fakes import Brightness
+from bags.recordings import PERIOD_NS, START_NS, header, image_message, write_bag
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -25,10 +26,6 @@ from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import from_values
 from semantic_fast_sam_ros.ros import conversions
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from bags.fakes import Brightness
-from bags.recordings import PERIOD_NS, START_NS, header, image_message, write_bag
 
 COUNT = 5
 KINDS = {

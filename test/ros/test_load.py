@@ -18,6 +18,7 @@ TOLERANCE_MS = 30  # two ways through DDS and through Python's threads
 FRAMES = 12  # in a row within the bound; a queue that grows or waits never gives one
 Start = Callable[..., NodeProcess]
 SCRIPT = Path(__file__).with_name('slow_node.py')
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -93,7 +94,6 @@ def change_settings(peer: Peer) -> bool:
     return True
 
 
-@pytest.mark.timeout(240)
 def test_age_stays_below_one_processing_time_and_one_camera_period(
     start: Start, peer: Peer, diagnosis: Diagnosis
 ) -> None:
@@ -125,7 +125,6 @@ def test_age_stays_below_one_processing_time_and_one_camera_period(
     assert counted(diagnosis, 'failed') == counted(diagnosis, 'refused') == 0
 
 
-@pytest.mark.timeout(240)
 def test_slow_node_degrades_tells_the_step_and_recovers(
     start: Start, peer: Peer, diagnosis: Diagnosis
 ) -> None:
@@ -145,7 +144,6 @@ def test_slow_node_degrades_tells_the_step_and_recovers(
         until(lambda: diagnosis.value('degradation_step') == '0', "back to the user's settings")
 
 
-@pytest.mark.timeout(240)
 def test_simulated_time_that_stops_and_jumps_back_stalls_nothing(
     start: Start, peer: Peer, diagnosis: Diagnosis
 ) -> None:
@@ -190,7 +188,6 @@ def test_simulated_time_that_stops_and_jumps_back_stalls_nothing(
     until(lambda: 'images are dropped' not in diagnosis.status.message, 'the warning is gone')
 
 
-@pytest.mark.timeout(240)
 def test_node_rests_until_somebody_subscribes(
     start: Start, peer: Peer, diagnosis: Diagnosis
 ) -> None:

@@ -9,6 +9,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, ReliabilityPolicy
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import qos
 
+pytestmark = pytest.mark.quick
+
 
 def test_input_is_best_effort_and_keeps_few_by_default() -> None:
     settings = Config().input

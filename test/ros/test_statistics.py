@@ -7,6 +7,8 @@ import pytest
 from semantic_fast_sam_ros.ros import statistics
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
+pytestmark = pytest.mark.quick
+
 
 class Clock:
     """Time that a test moves."""

@@ -14,6 +14,8 @@ from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_name
 from semantic_fast_sam_ros.ros.conversions import to_message
 from semantic_fast_sam_ros.ros.outputs import TOPICS
 
+pytestmark = pytest.mark.quick
+
 # Of rviz_default_plugins' ros_image_texture.cpp in Jazzy; bayer_* and yuv422 left out.
 RVIZ = {'rgb8', 'rgba8', 'bgr8', 'bgra8', 'mono8', 'mono16', '8UC1', '8UC3', '16UC1', '32FC1'}
 # Of Foxglove's RawImage schema.

@@ -11,6 +11,8 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.ros.counts import Counts, Fate
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
+pytestmark = pytest.mark.quick
+
 TIMEOUT_S = 10.0
 
 

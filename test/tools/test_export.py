@@ -9,6 +9,7 @@ from semantic_fast_sam_ros.__main__ import main
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('profile', 'beside_masks'),
     [('embedded', 'dense_lite0_camvid'), ('embedded_open', 'clip_camvid')],

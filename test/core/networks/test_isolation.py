@@ -59,6 +59,7 @@ def files(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob('*') if not p.is_dir()}
 
 
+@pytest.mark.slow
 def test_a_hub_model_needs_the_network_once_and_only_the_cache(
     tiny_folder: Callable[[str], Path], environment: dict[str, str], tmp_path: Path
 ) -> None:
