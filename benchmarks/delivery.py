@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -33,6 +33,7 @@ from std_msgs.msg import Header
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.ros import qos
 from semantic_fast_sam_ros.ros.conversions import array_to_image
+from semantic_fast_sam_ros.ros.shutdown import spin
 
 NODE = '/semantic_fast_sam'
 PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
@@ -183,11 +184,7 @@ def observing(reliability: str) -> Iterator[Observer]:
     executor = SingleThreadedExecutor()
     executor.add_node(observer)
 
-    def spin() -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, daemon=True)
+    thread = threading.Thread(target=spin, args=(executor,), daemon=True)
     thread.start()
     try:
         yield observer

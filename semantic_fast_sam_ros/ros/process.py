@@ -28,10 +28,10 @@ def run() -> int:
     """Run the node until SIGINT, SIGTERM or a fatal error; return the exit code."""
     # Imported here: torch takes seconds, in which an interrupt is to be a clean end already.
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
 
     from semantic_fast_sam_ros.ros.node import NODE_NAME, SemanticFastSamNode
-    from semantic_fast_sam_ros.ros.shutdown import shut_down
+    from semantic_fast_sam_ros.ros.shutdown import shut_down, spin
 
     try:
         rclpy.init()
@@ -43,8 +43,8 @@ def run() -> int:
         node = SemanticFastSamNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor)
+    except KeyboardInterrupt:
         pass
     except Exception:
         if rclpy.ok():

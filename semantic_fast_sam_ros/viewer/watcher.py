@@ -1,14 +1,13 @@
 """The viewer's ROS side: subscribes to a node while somebody watches, calls its services."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -18,7 +17,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.ros import qos
-from semantic_fast_sam_ros.ros.shutdown import shut_down
+from semantic_fast_sam_ros.ros.shutdown import shut_down, spin
 from semantic_fast_sam_ros.viewer.frames import PARTS, Frame, FrameAssembler
 
 TYPES = {'detections': Detection2DArray, 'overlay/compressed': CompressedImage}
@@ -70,7 +69,9 @@ class Watcher:
         self._executor.add_node(self._node)
         self._look_timer = self._node.create_timer(LOOK_PERIOD_S, self._look)
         self._look_timer.cancel()
-        self._thread = threading.Thread(target=self._spin, name='viewer_ros', daemon=True)
+        self._thread = threading.Thread(
+            target=spin, args=(self._executor,), name='viewer_ros', daemon=True
+        )
         self._thread.start()
 
     def watch(self, wanted: bool) -> None:
@@ -119,10 +120,6 @@ class Watcher:
         except asyncio.TimeoutError as error:
             client.remove_pending_request(pending)
             raise NodeAbsentError(f'{full} gave no answer within {timeout_s:.0f} s') from error
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
     def _start(self) -> None:
         if self._wanted and self._diagnostics is None:

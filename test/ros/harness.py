@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
 import ultralytics
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -23,13 +21,12 @@ from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.client import Client
-from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from spinning import Spinning
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -91,29 +88,12 @@ def photo_message(number: int = 1, height: int = HEIGHT, width: int = WIDTH) -> 
     return array_to_image(street(height, width), 'rgb8', header(number))
 
 
-class Peer:
-    """A node of its own in a context of its own, spun by a thread: camera and observer."""
+class Peer(Spinning[Node]):
+    """A node beside the one that is tested: camera and observer."""
 
     def __init__(self, name: str = 'observer') -> None:
-        self.context = Context()
-        rclpy.init(context=self.context, args=[])
-        self.node = Node(name, context=self.context)
+        super().__init__(lambda context: Node(name, context=context))
         self._clients: dict[str, Client] = {}
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
-
-    def close(self) -> None:
-        """Leave the graph."""
-        self._executor.shutdown()
-        self._thread.join(TIMEOUT_S)
-        self.node.destroy_node()
-        self.context.shutdown()
 
     def collect(self, kind: Any, topic: str, profile: QoSProfile = RELIABLE) -> list[Any]:
         """Return a list that fills with what arrives on a topic."""
@@ -237,8 +217,8 @@ class Diagnosis:
             raise AssertionError(f'{error}; last: {self.status}') from None
 
 
-class RunningNode:
-    """The real node in this process, in a context of its own, spun by a thread."""
+class RunningNode(Spinning[SemanticFastSamNode]):
+    """The real node in this process."""
 
     def __init__(self, *ros_arguments: str, **settings: object) -> None:
         """Start it.
@@ -249,21 +229,13 @@ class RunningNode:
         """
         values = QUICK | {name.replace('__', '.'): value for name, value in settings.items()}
         overrides = [Parameter(name, value=value) for name, value in values.items()]
-        self.context = Context()
-        rclpy.init(context=self.context, args=[])
-        self.node = SemanticFastSamNode(
-            context=self.context,
-            parameter_overrides=overrides,
-            cli_args=['--ros-args', *ros_arguments],
+        super().__init__(
+            lambda context: SemanticFastSamNode(
+                context=context,
+                parameter_overrides=overrides,
+                cli_args=['--ros-args', *ros_arguments],
+            )
         )
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
     @property
     def counts(self) -> Counts:
@@ -279,13 +251,8 @@ class RunningNode:
         """Return whether it listens to its cameras."""
         return any(camera._subscription is not None for camera in self.node._cameras)
 
-    def close(self) -> None:
-        """End it as `main` does."""
-        self._executor.shutdown()
-        self._thread.join(TIMEOUT_S)
+    def _end(self) -> None:
         self.node.close()
-        self.node.destroy_node()
-        self.context.try_shutdown()
 
 
 class NodeProcess:

@@ -3,12 +3,12 @@
 import contextlib
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -20,6 +20,10 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose,
     VisionClass,
 )
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from spinning import Spinning
 
 from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
@@ -115,33 +119,17 @@ def _detections(name: str, header: Header) -> Detection2DArray:
     return Detection2DArray(header=header, detections=[found])
 
 
-class RunningStandIn:
-    """The stand-in, active, in a context of its own, spun by a thread."""
+class RunningStandIn(Spinning[StandIn]):
+    """The stand-in, active."""
 
     def __init__(self, name: str) -> None:
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, args=[])
-        self.node = StandIn(name, self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
+        super().__init__(lambda context: StandIn(name, context))
         self.node.trigger_configure()
         self.node.trigger_activate()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
     def subscribers(self) -> int:
         """Return the number of subscribers of all topics that cost something."""
         return sum(output.get_subscription_count() for output in self.node.outputs.values())
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        self._thread.join(10.0)
-        self.node.destroy_node()
-        self._context.shutdown()
 
 
 if __name__ == '__main__':  # as a process of its own, named by its argument
