@@ -1,5 +1,6 @@
 """Networks of the published shapes with random weights: their time does not depend on them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +27,63 @@ SAM_SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def write_fastsam(path: Path, scale: str) -> Path:
-    """Write a YOLOv8-seg checkpoint with the one class of FastSAM, of scale n, s, m, l or x."""
+def write_fastsam(
+    path: Path,
+    scale: str | Sequence[float] = 'n',
+    names: Sequence[str] = ('object',),
+    spread: float = 0.2,
+) -> Path:
+    """Write a YOLOv8-seg checkpoint as ultralytics saves it; one class makes it a FastSAM.
+
+    Args:
+        path: of the file.
+        scale: n, s, m, l or x, or depth, width and most channels.
+        names: of the classes.
+        spread: standard deviation of the weights that make scores, which so differ from place to
+            place and let a threshold choose among them.
+    """
+    from ultralytics.nn.tasks import SegmentationModel
+
+    network = yolo(SegmentationModel, 'v8/yolov8-seg.yaml', names, scale)
+    for branch in network.model[-1].cv3:
+        branch[-1].bias.data.fill_(0.0)
+        branch[-1].weight.data.normal_(std=spread)
+    return save_yolo(network, path, 'segment')
+
+
+def yolo(kind: Any, config: str, names: Sequence[str], scale: str | Sequence[float]) -> Any:
+    """Return an ultralytics network with random weights that keep the signal alive.
+
+    Args:
+        kind: a model class of ultralytics.nn.tasks.
+        config: file below ultralytics/cfg/models.
+        names: of the classes.
+        scale: as in write_fastsam.
+    """
     weights.silence_libraries()
     import ultralytics
     import yaml
-    from ultralytics.nn.tasks import SegmentationModel
 
     torch.manual_seed(0)
-    config = Path(ultralytics.__file__).parent / 'cfg' / 'models' / 'v8' / 'yolov8-seg.yaml'
-    body = yaml.safe_load(config.read_text(encoding='utf-8'))
-    network: Any = SegmentationModel({**body, 'scale': scale, 'nc': 1}, verbose=False)
-    network.names, network.task = {0: 'object'}, 'segment'
-    _spread(network)
-    content = {'model': network.half(), 'ema': None, 'epoch': -1, 'date': '', 'version': ''}
-    torch.save({**content, 'train_args': {'task': 'segment'}}, path)
-    return path
-
-
-def _spread(network: Any) -> None:
-    """Let scores differ from place to place, so that a threshold chooses among them."""
+    folder = Path(ultralytics.__file__).parent / 'cfg' / 'models'
+    body = yaml.safe_load((folder / config).read_text(encoding='utf-8'))
+    body.update(nc=len(names), scale=scale)
+    if not isinstance(scale, str):
+        body.update(scales={'n': list(scale)}, scale='n')
+    network = kind(body, verbose=False)
+    network.names = dict(enumerate(names))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.fill_(0.05)
-    for branch in network.model[-1].cv3:
-        branch[-1].bias.data.fill_(0.0)
-        branch[-1].weight.data.normal_(std=0.2)
+    return network
+
+
+def save_yolo(network: Any, path: Path, task: str) -> Path:
+    """Write a network of a task, such as 'segment', as ultralytics does."""
+    network.task = task
+    content = {'epoch': -1, 'model': network.half(), 'ema': None, 'train_args': {'task': task}}
+    torch.save({**content, 'date': '2026-01-01', 'version': '8.4.0'}, path)
+    return path
 
 
 def sam(shape: str) -> Any:

@@ -5,38 +5,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import shapes
 import torch
 
 CLASSES = ('road', 'sky', 'car', 'tree', 'person')
 FLOAT_BYTES = 4
+SCALE = (0.33, 0.125, 128)  # depth, width, most channels of ultralytics' networks
 SIDE = 64  # of the square that fixed-size networks take
 
 
-def write_fastsam(path: Path, names: tuple[str, ...] = ('object',)) -> Path:
-    """Write a YOLOv8-seg network as ultralytics saves it; one class makes it a FastSAM."""
-    from ultralytics.nn.tasks import SegmentationModel
-
-    network = _yolo(SegmentationModel, 'v8/yolov8-seg.yaml', names)
-    for branch in network.model[-1].cv3:  # scores spread round 0.5 instead of lying near 0
-        branch[-1].bias.data.fill_(0.0)
-        branch[-1].weight.data.normal_(std=2.0)
-    return _save_yolo(network, path, 'segment')
+def write_fastsam(path: Path, names: Sequence[str] = ('object',)) -> Path:
+    """Write a YOLOv8-seg network; one class makes it a FastSAM. Scores spread round 0.5."""
+    return shapes.write_fastsam(path, SCALE, names, spread=2.0)
 
 
 def write_semantic(path: Path, names: tuple[str, ...] = CLASSES) -> Path:
     """Write a network of ultralytics' semantic task, as yolo26n-sem.pt is one."""
     from ultralytics.nn.tasks import SemanticSegmentationModel
 
-    network = _yolo(SemanticSegmentationModel, '26/yolo26-sem.yaml', names)
+    network = shapes.yolo(SemanticSegmentationModel, '26/yolo26-sem.yaml', names, SCALE)
     network.model[-1].classifier[-1].weight.data.normal_(std=2.0)
-    return _save_yolo(network, path, 'semantic')
+    return shapes.save_yolo(network, path, 'semantic')
 
 
 def write_yoloe(path: Path, family: str = '26', one_to_one: bool = False) -> Path:
     """Write a YOLOE-seg network that waits for text vectors of 512 values."""
     from ultralytics.nn.tasks import YOLOESegModel
 
-    network = _yolo(YOLOESegModel, f'{family}/yoloe-{family}-seg.yaml', ('a', 'b'))
+    network = shapes.yolo(YOLOESegModel, f'{family}/yoloe-{family}-seg.yaml', ('a', 'b'), SCALE)
     head = network.model[-1]
     for branch in (*head.cv4, *getattr(head, 'one2one_cv4', ())):  # scores spread round 0.5
         branch.bias.data.fill_(0.0)
@@ -50,7 +46,7 @@ def write_yoloe(path: Path, family: str = '26', one_to_one: bool = False) -> Pat
         norm.eval()
     if one_to_one:
         head.end2end = True
-    return _save_yolo(network, path, 'segment')
+    return shapes.save_yolo(network, path, 'segment')
 
 
 def write_yoloe_text(path: Path, values: int = 512) -> Path:
@@ -67,29 +63,6 @@ def write_yoloe_text(path: Path, values: int = 512) -> Path:
 
     torch.manual_seed(2)
     torch.jit.trace(Text().eval(), torch.zeros((1, 77), dtype=torch.int32)).save(path)
-    return path
-
-
-def _yolo(kind: type[torch.nn.Module], config: str, names: tuple[str, ...]) -> Any:
-    import ultralytics
-    import yaml
-
-    torch.manual_seed(0)
-    folder = Path(ultralytics.__file__).parent / 'cfg' / 'models'
-    body = yaml.safe_load((folder / config).read_text())
-    body.update(scales={'n': [0.33, 0.125, 128]}, scale='n', nc=len(names))
-    network: Any = kind(body, verbose=False)
-    network.names = dict(enumerate(names))
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # keeps the signal of random weights alive
-            module.running_var.fill_(0.05)
-    return network
-
-
-def _save_yolo(network: Any, path: Path, task: str) -> Path:
-    network.task = task
-    content = {'epoch': -1, 'model': network.half(), 'ema': None, 'train_args': {'task': task}}
-    torch.save({**content, 'date': '2026-01-01', 'version': '8.4.0'}, path)
     return path
 
 
