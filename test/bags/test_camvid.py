@@ -1,6 +1,5 @@
 """CamVid with its known labels, through a recording and back, with the shipped models."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from data_sets import data_set
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -18,7 +18,6 @@ from .recordings import PERIOD_NS, START_NS, image_message, write_bag
 from .test_labelling import label_maps
 
 ROOT = Path(__file__).resolve().parents[2]
-CAMVID = Path(os.environ.get('CAMVID', ROOT.parent / 'shared' / 'camvid'))
 COUNT = 6
 CLASSES, IGNORE = 11, 11
 SETTINGS = {'masks.image_size': 256, 'threads': 1, 'offline': True}
@@ -34,19 +33,17 @@ def _matrix(truths, label_maps):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_labels_of_a_recording_equal_and_score_as_those_of_the_images(tmp_path):
-    files = sorted((CAMVID / 'val' / 'images').glob('*.png'))[:: 101 // COUNT][:COUNT]
-    if not files:
-        pytest.skip(f'no CamVid in {CAMVID}: set CAMVID to its folder')
+    val = data_set('camvid') / 'val'
+    files = sorted((val / 'images').glob('*.png'))[:: 101 // COUNT][:COUNT]
     try:
         pipeline = SemanticFastSam(load_profile('embedded', SETTINGS))
     except ModelError as error:
         pytest.skip(f'the shipped models are not here: {error}')
     images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in files]
-    truths = [
-        cv2.imread(str(CAMVID / 'val' / 'labels' / f.name), cv2.IMREAD_GRAYSCALE) for f in files
-    ]
+    truths = [cv2.imread(str(val / 'labels' / f.name), cv2.IMREAD_GRAYSCALE) for f in files]
     times = [START_NS + i * PERIOD_NS for i in range(COUNT)]
     frames = [('/camera', t, image_message(i, t)) for t, i in zip(times, images, strict=True)]
     bag = write_bag(tmp_path / 'bag', frames, 'sqlite3')

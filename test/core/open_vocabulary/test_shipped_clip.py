@@ -1,10 +1,9 @@
 """The small CLIP that ships: small, loadable by plain open_clip, and at home on the road."""
 
-from pathlib import Path
-
 import open_clip
 import pytest
 import torch
+from data_sets import data_set
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
@@ -47,9 +46,7 @@ def test_names_kept_out_of_training_lie_near_their_class(name: str, nearest: str
 
 
 def test_real_segments_get_their_names() -> None:
-    camvid = Path(__file__).resolve().parents[4] / 'shared' / 'camvid' / 'val'
-    if not camvid.is_dir():
-        pytest.skip('CamVid is not beside this checkout (../shared/camvid)')
+    camvid = data_set('camvid') / 'val'
     import cv2
     import numpy as np
 
