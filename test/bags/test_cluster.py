@@ -16,7 +16,6 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError
 from .fakes import Brightness, label, settings
 from .recordings import START_NS, camera, text_message, write_bag
 
-pytest.importorskip('ray', reason='ray is missing: requirements/cluster.txt')
 TEST = Path(__file__).parents[1]
 DEADLINE_S = 200.0
 JOB = Job(copy=('/chat',))
@@ -48,6 +47,7 @@ def pids(tmp_path_factory):
 @pytest.fixture(scope='module')
 def cluster(pids):
     """Start two nodes on this machine, each with room for one worker."""
+    pytest.importorskip('ray', reason='ray is missing: requirements/cluster.txt')
     # A busy machine takes its time to start the processes of a node.
     os.environ.setdefault('RAY_raylet_start_wait_time_s', '180')
     os.environ.setdefault('RAY_agent_register_timeout_ms', '180000')
