@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.base.folders import PACKAGE, resource_folder
 TOPIC = '/benchmark/image'
 START_LIMIT_S = 100.0
 SETTLE_FRAMES = 3
+WARM_FRAMES = 30  # after them a node's memory grows no more
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 
@@ -55,11 +56,13 @@ class Watched:
         return (len(self.arrivals_s) - 1) / span if span else 0.0
 
 
-def ours(settings: dict[str, object], topic: str = 'label_image') -> Node:
-    """Return this package's node with settings over those of the profile embedded."""
-    profile = resource_folder('config') / 'embedded.yaml'
+def ours(
+    settings: dict[str, object], topic: str = 'label_image', profile: str = 'embedded'
+) -> Node:
+    """Return this package's node with settings over those of a shipped profile."""
+    file = resource_folder('config') / f'{profile}.yaml'
     command = [sys.executable, '-m', f'{PACKAGE}.ros.process', '--ros-args', '--log-level', 'warn']
-    command += ['--params-file', str(profile), '-r', f'image:={TOPIC}']
+    command += ['--params-file', str(file), '-r', f'image:={TOPIC}']
     for name, value in settings.items():
         command += ['-p', f'{name}:={str(value).lower() if isinstance(value, bool) else value}']
     return Node(tuple(command), f'/semantic_fast_sam/{topic}', Image)
@@ -88,6 +91,29 @@ def watch(node: Node, size: tuple[int, int], rate_hz: float, seconds: float) -> 
         watched.cpu_percent = 100 * spent / span
         spin(1.2)  # one more round of diagnostics
     return watched
+
+
+def start(node: Node, size: tuple[int, int], rate_hz: float) -> tuple[float, int]:
+    """Start a node beside a camera that sends photos at (height, width).
+
+    Returns:
+        the seconds until its first output arrived, and its resident memory in bytes after some
+        more of them.
+
+    Raises:
+        SemanticFastSamError: nothing arrived, or the node ended.
+    """
+    os.environ.setdefault(
+        DDS_PROFILE, str(resource_folder('config') / 'fastdds_shared_memory.xml')
+    )
+    watched = Watched()
+    camera = (sys.executable, __file__, f'{size[1]}x{size[0]}', str(rate_hz))
+    with _subscriber(node, watched) as spin, _process(camera):
+        began = time.monotonic()
+        with _process(node.command) as process:
+            _spin_until(spin, process, lambda: len(watched.ages_ms) >= WARM_FRAMES, START_LIMIT_S)
+            resident = psutil.Process(process.pid).memory_info().rss
+    return watched.arrivals_s[0] - began, int(resident)
 
 
 @contextmanager
