@@ -1,21 +1,22 @@
 """Label an image file without ROS: `python examples/label_image.py street.jpg labelled.png`."""
 
 import sys
+from pathlib import Path
 
 import cv2
 
-from semantic_fast_sam_ros import SemanticFastSam
+from semantic_fast_sam_ros import FrameError, SemanticFastSam
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.outputs import overlay
 
 
 def main(source: str, target: str) -> None:
     """Print the classes by their share of the image; write the overlay."""
-    bgr = cv2.imread(source)
-    if bgr is None:
-        raise SystemExit(f'{source} is not a readable image')
-    image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
     segment = SemanticFastSam.from_profile('embedded')
+    try:
+        image = read_image(Path(source), segment.config.input.maximum_pixels)
+    except FrameError as error:
+        raise SystemExit(str(error)) from error
     segment.warm_up()  # the first image takes longer: not in the time below
     result = segment(image)
 

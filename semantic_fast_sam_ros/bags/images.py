@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,17 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags import summary
 from semantic_fast_sam_ros.bags.outcome import Outcome
+from semantic_fast_sam_ros.bags.pictures import (
+    Picture,
+    find_files,
+    read_file,
+    require_unique_names,
+)
 from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.run import Pipeline
 from semantic_fast_sam_ros.bags.stages import Stages
-from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs import frame_outputs, overlay
 from semantic_fast_sam_ros.core.outputs.resize import resize_result
@@ -27,21 +31,7 @@ from semantic_fast_sam_ros.core.settings.config import Config, parse_size
 
 KINDS = ('labels', 'confidence', 'instances', 'colour', 'overlay', 'json')
 DEFAULT_KINDS = ('labels', 'colour', 'overlay', 'json')
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
 Rgb = NDArray[np.uint8]
-
-
-@dataclass
-class Picture:
-    """A frame on its way: its name below the output folders, its time, its pixels."""
-
-    name: str
-    group: str  # the folder or video that it is from
-    time_ns: int
-    image: Rgb | None
-    refusal: str = ''
-    result: SegmentationResult | None = None
 
 
 def label_pictures(
@@ -81,7 +71,8 @@ def label_pictures(
             'labeller ssa_engine numbers names as it finds them, which a resumed run would do '
             'differently: label into a new folder'
         )
-    files = find_files(source)
+    files = find_files(source, folder)
+    require_unique_names(files, source)
     outcome = Outcome(folder)
     pipeline = load(config)
     line = Progress(source.name) if progress else None
@@ -90,7 +81,7 @@ def label_pictures(
     def pictures() -> Iterator[Picture]:
         seen = 0
         for file in files:
-            for picture in read_file(file, source, outcome.losses):
+            for picture in read_file(file, source, outcome.losses, config.input):
                 seen += 1
                 if (seen - 1) % every == 0 and not (resume and has_files(folder, picture, kinds)):
                     yield picture
@@ -107,6 +98,8 @@ def label_pictures(
             return
         write_picture(folder, picture.name, picture.image, picture.result, config, kinds)
         statistics = outcome.statistics
+        if picture.warning:
+            statistics.warn(picture.group, picture.warning)
         statistics.add_labels(picture.group, picture.time_ns, picture.result.label_map)
         statistics.add_timing(picture.result.stage_ms, len(picture.result.mask_ids))
         if statistics.samples.due():
@@ -126,57 +119,6 @@ def label_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     summary.write(outcome, run, pipeline.vocabulary)
     return outcome
-
-
-def find_files(source: Path) -> list[Path]:
-    """Return the image and video files of a source, sorted by path.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if not source.exists():
-        raise ConfigError(f'there is no {source}')
-    if source.is_file():
-        return [source]
-    known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-    files = sorted(p for p in source.rglob('*') if p.suffix.lower() in known and p.is_file())
-    if not files:
-        raise ConfigError(f'{source} holds no images or videos ({", ".join(known)})')
-    return files
-
-
-def read_file(file: Path, source: Path, losses: list[Loss]) -> Iterator[Picture]:
-    """Give the image of a file, or the frames of a video; damage becomes a refusal or a loss."""
-    name = file.name if source.is_file() else str(file.relative_to(source))
-    group = str(Path(name).parent)
-    if file.suffix.lower() in VIDEO_SUFFIXES:
-        yield from _video(file, str(Path(name).with_suffix('')), losses)
-        return
-    decoded = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    name = str(Path(name).with_suffix(''))
-    if decoded is None:
-        yield Picture(name, group, 0, None, str(FrameError(f'{file} is not a readable image')))
-    else:
-        yield Picture(name, group, 0, cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
-
-
-def _video(file: Path, name: str, losses: list[Loss]) -> Iterator[Picture]:
-    capture = cv2.VideoCapture(str(file))
-    expected = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
-    count = 0
-    try:
-        while capture.isOpened():
-            good, frame = capture.read()
-            if not good:
-                break
-            image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            yield Picture(f'{name}/{count:06d}', name, round(count / rate * 1e9), image)
-            count += 1
-    finally:
-        capture.release()
-    if count == 0 or count < expected - 1:  # many containers promise one frame too many
-        losses.append(Loss(file.name, f'the video ends after {count} frames', expected - count))
 
 
 def has_files(folder: Path, picture: Picture, kinds: tuple[str, ...]) -> bool:

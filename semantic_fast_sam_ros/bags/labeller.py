@@ -23,6 +23,7 @@ from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs import overlay
 from semantic_fast_sam_ros.core.outputs.frame_outputs import OVERLAY, OVERLAY_JPEG, frame_contents
@@ -50,6 +51,7 @@ class Work:
     header: Any = None
     image: np.ndarray[Any, np.dtype[np.uint8]] | None = None
     refusal: str = ''
+    warning: str = ''
     decode_ms: float = 0.0
     result: SegmentationResult | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
@@ -189,7 +191,10 @@ class BagLabeller:
             try:
                 message = camera_message(work.message)
                 work.header = message.header
-                work.image = to_rgb(message, self._config.input.maximum_pixels)
+                # Each image for itself: a resumed or shared run is to give the same labels.
+                tone = ToneMapper(self._config.input.mono16)
+                work.image = to_rgb(message, self._config.input.maximum_pixels, tone)
+                work.warning = tone.warning
             except FrameError as error:
                 work.refusal = str(error)
             work.decode_ms = 1000 * (time.perf_counter() - started)
@@ -206,6 +211,8 @@ class BagLabeller:
             self.statistics.copied += 1
         if work.refusal:
             self.statistics.refuse(camera, work.refusal)
+        if work.warning:
+            self.statistics.warn(camera, work.warning)
         if work.result is None or work.image is None:
             return
         topics, header, result = self._topics[camera], work.header, work.result

@@ -12,6 +12,7 @@ from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb, image_to_rgb
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.outputs.frame_outputs import Compressed, Content, Detection, Pixels
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
@@ -106,10 +107,12 @@ def camera_message(message: Message) -> Any:
         ) from error
 
 
-def to_rgb(message: Any, maximum_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def to_rgb(
+    message: Any, maximum_pixels: int, tone: ToneMapper | None = None
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a camera message's image as the node would see it; raises FrameError."""
     compressed = message.__msgtype__ == COMPRESSED
-    rgb = (compressed_to_rgb if compressed else image_to_rgb)(message, maximum_pixels)
+    rgb = (compressed_to_rgb if compressed else image_to_rgb)(message, maximum_pixels, tone)
     return np.require(rgb, requirements='W')  # torch warns of views on the bag's own bytes
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.types import Loss
 
+INCOMPLETE_INPUT = 3  # exit code: all is done but for what could not be read
+
 
 @dataclass
 class Outcome:

@@ -85,6 +85,8 @@ class Statistics:
     frames: dict[str, int] = field(default_factory=dict)  # by topic
     refused: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)  # the first reason, by topic
+    warned: dict[str, int] = field(default_factory=dict)  # labelled all the same, by topic
+    warnings: dict[str, str] = field(default_factory=dict)  # the first of each
     copied: int = 0
     masks: int = 0
     timed_frames: int = 0
@@ -108,6 +110,11 @@ class Statistics:
         """Count a frame that could not be decoded."""
         self.refused[topic] = self.refused.get(topic, 0) + 1
         self.refusals.setdefault(topic, reason)
+
+    def warn(self, topic: str, reason: str) -> None:
+        """Count a frame whose labels are hardly worth anything."""
+        self.warned[topic] = self.warned.get(topic, 0) + 1
+        self.warnings.setdefault(topic, reason)
 
     @property
     def frame_count(self) -> int:
@@ -133,6 +140,8 @@ class Statistics:
             'frames_by_topic': self.frames,
             'refused': self.refused,
             'refusals': self.refusals,
+            'warned': self.warned,
+            'warnings': self.warnings,
             'copied_messages': self.copied,
             'masks_a_frame': round(self.masks / max(1, self.timed_frames), 2),
             'stage_ms': self.mean_stage_ms(),

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS
 
 Rgb: TypeAlias = NDArray[np.uint8]  # (H, W, 3)
 PHOTOS = ('bus.jpg', 'zidane.jpg')  # ultralytics' sample images
@@ -23,7 +25,7 @@ def photos(size: tuple[int, int]) -> list[Rgb]:
 
     found = []
     for name in PHOTOS:
-        photo = np.asarray(cv2.imread(str(Path(ASSETS) / name)), np.uint8)[..., ::-1]
+        photo = read_image(Path(ASSETS) / name, MAXIMUM_PIXELS)
         found += [view(photo, size, at) for at in VIEWS]
     return found
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.images.walking import files_below, require_unique
 from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.evaluation.samples import DataSet, DataSetError, Sample, value_table
 
-IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 # mcordts/cityscapesScripts, helpers/labels.py: id of each train id, in their order.
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 Pair = tuple[Path, Path]
@@ -30,13 +30,14 @@ def read_data_set(kind: str, source: Source) -> DataSet:
 
     Raises:
         DataSetError: the folder is not in that layout, holds no such split, or lacks a label.
-        ConfigError: the vocabulary of a generic folder is wrong.
+        ConfigError: the vocabulary of a generic folder is wrong, or two images share a name.
     """
     if not source.folder.is_dir():
         raise DataSetError(f'no folder {source.folder}')
     data_set = READERS[kind](source)
     if not data_set.samples:
         raise DataSetError(f'{source.folder}: no images of the split {source.split!r} for {kind}')
+    require_unique([sample.image for sample in data_set.samples], lambda image: image.stem)
     for sample in data_set.samples:
         if not sample.label.is_file():
             raise DataSetError(f'{sample.image} has no label: missing file {sample.label}')
@@ -118,7 +119,7 @@ def _cityscapes_like(
     vocabulary = _shipped('cityscapes')
     pairs = []
     by_train_id = False
-    for image in sorted(p for p in base.rglob('*') if p.suffix.lower() in IMAGE_ENDINGS):
+    for image in files_below(base):
         stem = image.stem.removesuffix('_leftImg8bit')
         place = image.parent.relative_to(top)
         candidates = [
@@ -149,9 +150,9 @@ def _first_existing(layouts: Iterable[Pair]) -> Pair:
 
 def _pairs(images: Path, labels: Path) -> list[Pair]:
     """Pair images with the .png label of the same name; a label without its image is an error."""
-    found = sorted(p for p in images.iterdir() if p.suffix.lower() in IMAGE_ENDINGS)
+    found = files_below(images, deep=False)
     names = {p.stem for p in found}
-    for label in sorted(labels.glob('*.png')):
+    for label in files_below(labels, ('.png',), deep=False):
         if label.stem not in names:
             raise DataSetError(f'{label} has no image in {images}')
     return [(image, labels / f'{image.stem}.png') for image in found]

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.images.walking import files_below
 from semantic_fast_sam_ros.evaluation.datasets import Source
-from semantic_fast_sam_ros.evaluation.samples import DataSetError, read_file
+from semantic_fast_sam_ros.evaluation.samples import DataSetError, read_picture
 
 Regions = NDArray[np.int32]  # (H, W): one number a region, 0 where nothing is labelled
 
@@ -35,14 +35,14 @@ class RegionSample:
         Raises:
             DataSetError: a file is missing or unreadable, or the sizes differ.
         """
-        image, cuts = read_file(self.image, cv2.IMREAD_COLOR), self.read_cuts()
+        image, cuts = read_picture(self.image), self.read_cuts()
         for cut in cuts:
             if cut.shape != image.shape[:2]:
                 raise DataSetError(
                     f'{self.label} is {cut.shape[1]}x{cut.shape[0]}, but {self.image} is '
                     f'{image.shape[1]}x{image.shape[0]}'
                 )
-        return np.ascontiguousarray(image[..., ::-1]), cuts
+        return image, cuts
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def bsds500(source: Source) -> RegionSet:
             f'{source.folder} holds no images/{source.split} and groundTruth/{source.split}, nor '
             'does BSR/BSDS500/data in it'
         )
-    images = sorted((base / 'images' / source.split).glob('*.jpg'))
+    images = files_below(base / 'images' / source.split, ('.jpg',), deep=False)
     labels = [base / 'groundTruth' / source.split / f'{image.stem}.mat' for image in images]
     samples = (
         RegionSample(image.stem, image, label, partial(_read_berkeley, label))
@@ -144,6 +144,6 @@ def _read_berkeley(label: Path) -> list[Regions]:
 
 
 def _read_panoptic(label: Path, single: list[int]) -> list[Regions]:
-    coded = read_file(label, cv2.IMREAD_COLOR).astype(np.int32)
-    numbers = coded[..., 2] + 256 * coded[..., 1] + 65536 * coded[..., 0]  # OpenCV reads BGR
+    coded = read_picture(label).astype(np.int32)
+    numbers = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
     return [np.where(np.isin(numbers, single), numbers, 0).astype(np.int32)]

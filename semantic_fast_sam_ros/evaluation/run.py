@@ -23,8 +23,9 @@ from semantic_fast_sam_ros.evaluation.samples import DataSet
 from semantic_fast_sam_ros.evaluation.scores import ImageScores
 
 MEASURES = 3  # raised when a measure changes, so that older scores are not taken for its own
+SEEN = 'input.mono16'  # the one of input.* that changes labels
 # Settings that change no label.
-IRRELEVANT = ('input.', 'output.', 'autostart', 'offline', 'trust_model_files')
+IRRELEVANT = ('output.', 'autostart', 'offline', 'trust_model_files')
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Plan:
 
     def _fingerprint(self, row: Row) -> str:
         settings = {k: v for k, v in flatten(self.config).items() if not k.startswith(IRRELEVANT)}
+        settings = {k: v for k, v in settings.items() if k == SEEN or not k.startswith('input.')}
         first = self.data_set.samples[0]
         content = [
             MEASURES,

@@ -1,13 +1,16 @@
 """A labelled image of a data set, and a data set as a list of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import FrameError, SemanticFastSamError
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
+from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 IGNORE = -1  # class index of pixels that no measure looks at
@@ -39,6 +42,9 @@ class DataSet:
     table: NDArray[np.int16]  # (65536,) label value -> class index, IGNORE where it has none
     is_video: bool = False  # frames of a sequence follow each other closely
     stride: int = 1  # every so many-th sample was selected
+    settings: InputSettings = field(
+        default_factory=InputSettings
+    )  # limits, and how 16 bits are seen
 
     def select(self, stride: int, limit: int) -> 'DataSet':
         """Return every stride-th sample, at most `limit` of them (0: all)."""
@@ -52,19 +58,22 @@ class DataSet:
         Raises:
             DataSetError: a file is missing or unreadable, or the sizes differ.
         """
-        image = read_file(sample.image, cv2.IMREAD_COLOR)
-        label = read_file(sample.label, cv2.IMREAD_UNCHANGED)
-        if label.ndim != 2 or label.dtype not in (np.uint8, np.uint16):
-            raise DataSetError(
-                f'{sample.label} is {label.shape} {label.dtype}: a label image has one channel '
-                'of class numbers, 8 or 16 bits'
-            )
+        image, values = self.read_values(sample)
+        return image, self.table[values]
+
+    def read_values(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.unsignedinteger]]:
+        """Return the image (H, W, 3) RGB and the label image (H, W) as stored; as `read`."""
+        image = read_picture(sample.image, self.settings)
+        try:
+            label = read_labels(sample.label, self.settings.maximum_pixels)
+        except FrameError as error:
+            raise DataSetError(str(error)) from error
         if label.shape != image.shape[:2]:
             raise DataSetError(
                 f'{sample.label} is {label.shape[1]}x{label.shape[0]}, but {sample.image} is '
                 f'{image.shape[1]}x{image.shape[0]}'
             )
-        return np.ascontiguousarray(image[..., ::-1]), self.table[label]
+        return image, label
 
 
 def value_table(indices: dict[int, int]) -> NDArray[np.int16]:
@@ -75,15 +84,10 @@ def value_table(indices: dict[int, int]) -> NDArray[np.int16]:
     return table
 
 
-def read_file(path: Path, flag: int) -> NDArray[np.uint8]:
-    """Read an image by one of OpenCV's flags.
-
-    Raises:
-        DataSetError: it is missing or not readable.
-    """
-    if not path.is_file():
-        raise DataSetError(f'missing file {path}')
-    content = cv2.imread(str(path), flag)
-    if content is None:
-        raise DataSetError(f'{path} is not a readable image')
-    return np.asarray(content)
+def read_picture(path: Path, settings: InputSettings | None = None) -> NDArray[np.uint8]:
+    """Read an image as (H, W, 3) RGB; raises DataSetError if it is missing or not readable."""
+    settings = settings or InputSettings()
+    try:
+        return read_image(path, settings.maximum_pixels, ToneMapper(settings.mono16))
+    except FrameError as error:
+        raise DataSetError(str(error)) from error

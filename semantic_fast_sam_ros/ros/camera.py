@@ -10,6 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
@@ -49,6 +50,7 @@ class Camera:
         self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
         self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
         self.statistics = FrameStatistics()
+        self.tone = ToneMapper()  # of its 16-bit images
         self._node, self._config, self._receive = node, config, receive
         self._subscription: Subscription | None = None
         self._last_image = time.monotonic()
@@ -112,6 +114,7 @@ class Camera:
         problems = {diagnostics.OUTPUT: connections.output_problem(self._node, publishers)}
         problems[diagnostics.GEOMETRY] = self.geometry.problem()
         problems[diagnostics.CLOUD] = self.points.problem()
+        problems[diagnostics.TONE] = self.tone.warning
         if self._subscription is not None:
             problems[diagnostics.INPUT] = connections.input_problem(self._node, self._subscription)
             problems[diagnostics.SILENCE] = self._silence(self._subscription.topic_name)

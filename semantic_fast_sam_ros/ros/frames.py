@@ -12,12 +12,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images.decoding import UnknownEncodingError
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.network_outputs import NetworkOutputs
 from semantic_fast_sam_ros.core.networks.memory import free_memory, ran_out
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.ros import conversions
+from semantic_fast_sam_ros.ros import conversions, field_bridge
 from semantic_fast_sam_ros.ros.budget import Budget, degraded, describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
@@ -153,7 +155,8 @@ class FrameProcessor:
         started = time.perf_counter()
         size = camera.geometry.size(config)
         camera.points.expect(header)
-        image = _decode(frame.message, config.input.maximum_pixels)
+        camera.tone.mode = config.input.mono16
+        image = decode(frame.message, config.input.maximum_pixels, camera.tone)
         decode_ms = 1000 * (time.perf_counter() - started)
         earlier = camera.labels_to_carry(self.budget.label_every)
         before = camera.labels_before() if config.temporal.active else None
@@ -246,7 +249,14 @@ class FrameProcessor:
         return float(self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
 
 
-def _decode(message: Message, maximum_pixels: int) -> NDArray[np.uint8]:
-    raw = isinstance(message, Image)
-    decode = conversions.image_to_rgb if raw else conversions.compressed_to_rgb
-    return decode(message, maximum_pixels)
+def decode(message: Message, maximum_pixels: int, tone: ToneMapper) -> NDArray[np.uint8]:
+    """Return a message's image as (H, W, 3) RGB; cv_bridge helps with unknown encodings."""
+    if not isinstance(message, Image):
+        return conversions.compressed_to_rgb(message, maximum_pixels, tone)
+    try:
+        return conversions.image_to_rgb(message, maximum_pixels, tone)
+    except UnknownEncodingError:
+        foreign = field_bridge.to_rgb(message, maximum_pixels)
+        if foreign is None:
+            raise
+        return foreign

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--source',
         default='',
-        help='image folder, video, /dev/videoN, rosbag2 folder or .mcap '
+        help='image or video or folder of them, /dev/videoN, rosbag2 folder or .mcap '
         '(default: a street photo under a virtual camera)',
     )
     parser.add_argument('--rate', type=float, default=15.0, help='images a second (default: 15)')

@@ -5,11 +5,14 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.base.folders import cache_folder
+from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.evaluation import (
     datasets,
     html,
@@ -22,6 +25,8 @@ from semantic_fast_sam_ros.evaluation import (
 )
 from semantic_fast_sam_ros.evaluation import run as evaluation
 from semantic_fast_sam_ros.evaluation.datasets import Source
+from semantic_fast_sam_ros.evaluation.inspection import Inspection, inspect
+from semantic_fast_sam_ros.evaluation.samples import DataSet
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 
@@ -78,13 +83,21 @@ def _show(progress: Iterable[tuple[int, int]]) -> None:
     print(file=sys.stderr)
 
 
-def plan_of(arguments: argparse.Namespace) -> evaluation.Plan:
-    """Return what the options ask for."""
+def inspected(arguments: argparse.Namespace, config: Config) -> Inspection:
+    """Return the data set that the options ask for, looked at, and tell what is odd about it."""
     source = Source(arguments.folder, arguments.split, arguments.classes, arguments.first_label)
     data_set = datasets.read_data_set(arguments.dataset, source)
+    data_set = data_set.select(max(1, arguments.stride), max(0, arguments.limit))
+    found = inspect(replace(data_set, settings=config.input))
+    print(*found.told(), sep='\n', end='\n' if found.told() else '', file=sys.stderr)
+    return found
+
+
+def plan_of(arguments: argparse.Namespace, config: Config, data_set: DataSet) -> evaluation.Plan:
+    """Return what the options ask for."""
     return evaluation.Plan(
-        data_set.select(max(1, arguments.stride), max(0, arguments.limit)),
-        config_from(arguments),
+        data_set,
+        config,
         _rows(arguments, 'dense,sfs'),
         arguments.work or cache_folder() / 'evaluation',
         max(1, arguments.runs),
@@ -98,12 +111,15 @@ def _rows(arguments: argparse.Namespace, usual: str) -> list[rows.Row]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate and write what was asked for."""
+    """Evaluate and write what was asked for; return the exit code."""
     if arguments.dataset in region_sets.READERS:
         return _run_regions(arguments)
-    plan = plan_of(arguments)
+    config = config_from(arguments)
+    found = inspected(arguments, config)
+    plan = plan_of(arguments, config, found.data_set)
     run_plan(plan)
     report = results.summarise(plan)
+    report |= {'refused': found.refused, 'values_without_class': found.without_class}
     text = markdown.write(report)
     print(text)
     _write(arguments, report, text)
@@ -111,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write_file(arguments.html, html.write(plan, report))
     if arguments.plots is not None:
         _write_plots(arguments.plots, report)
-    return 0
+    return INCOMPLETE_INPUT if found.refused else 0
 
 
 def _run_regions(arguments: argparse.Namespace) -> int:

@@ -1,17 +1,19 @@
 """Convert the networks of a profile for a faster backend; compare labels and times with torch."""
 
 import argparse
+import itertools
 import shutil
 import statistics
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.bags.images import find_files, read_file
+from semantic_fast_sam_ros.bags.pictures import Picture, find_files, read_file
 from semantic_fast_sam_ros.benchmarking import scenes
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
@@ -19,6 +21,7 @@ from semantic_fast_sam_ros.core.networks import engines, weights
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_source
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 PARITY = 0.995  # of the pixels; also where numbers differ in their last bits
@@ -52,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert and compare; 1 if too many labels differ."""
     config = config_from(arguments)
-    images = list(_images(arguments.images, arguments.limit))
+    images = list(_images(arguments.images, arguments.limit, config.input))
     plain = SemanticFastSam(replace(config, backend='torch', precision='fp32'))
     precision, parity = 'fp32', PARITY
     if arguments.int8:
@@ -119,13 +122,20 @@ def _timed(pipeline: SemanticFastSam, image: Rgb) -> tuple[NDArray[np.unsignedin
     return labels, 1000 * (time.perf_counter() - started)
 
 
-def _images(folder: Path | None, limit: int) -> Iterator[Rgb]:
+def _images(folder: Path | None, limit: int, settings: InputSettings) -> Iterator[Rgb]:
     if folder is None:
         yield from scenes.photos((480, 640))
         return
-    found = (p.image for file in find_files(folder) for p in read_file(file, folder, []))
-    readable = (image for image in found if image is not None)
-    images = [image for image, _ in zip(readable, range(max(1, limit)), strict=False)]
+    found = (p for file in find_files(folder) for p in read_file(file, folder, [], settings))
+    images = list(itertools.islice(_readable(found), max(1, limit)))
     if not images:
         raise ConfigError(f'{folder} holds no readable image')
     yield from images
+
+
+def _readable(pictures: Iterable[Picture]) -> Iterator[Rgb]:
+    for picture in pictures:
+        if picture.image is not None:
+            yield picture.image
+        else:
+            print(f'left out: {picture.refusal}', file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
-from semantic_fast_sam_ros.bags.outcome import Outcome
+from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT, Outcome
 from semantic_fast_sam_ros.bags.reader import is_bag
 from semantic_fast_sam_ros.bags.run import label_recording
 from semantic_fast_sam_ros.core.base.errors import ConfigError
@@ -27,7 +27,7 @@ summary.html and summary.json. Exit code: 0 all labelled; 1 an error, or the dis
 output is closed and readable); 3 labelled, but part of the input could not be read; 130 Ctrl-C
 (likewise readable; --resume goes on).
 """
-FAILED, INCOMPLETE_INPUT, INTERRUPTED = 1, 3, 130
+FAILED, INTERRUPTED = 1, 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -194,6 +194,8 @@ def report(source: Path, outcome: Outcome) -> int:
         print(
             f'  {count} images of {topic} refused: {statistics.refusals[topic]}', file=sys.stderr
         )
+    for topic, count in statistics.warned.items():
+        print(f'  {count} images of {topic}: {statistics.warnings[topic]}', file=sys.stderr)
     for loss in outcome.losses:
         print(f'  not read: {loss}', file=sys.stderr)
     if outcome.problem:

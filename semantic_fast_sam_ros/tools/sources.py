@@ -4,7 +4,7 @@ import importlib.util
 import itertools
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +13,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.bags.pictures import find_files, open_video, read_file
+from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
+from semantic_fast_sam_ros.core.images.walking import IMAGE_SUFFIXES
+from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS, InputSettings
 
 if TYPE_CHECKING:
     from semantic_fast_sam_ros.bags.reader import BagReader
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
 BAG_SUFFIXES = ('.mcap', '.db3')
 VIRTUAL_CAMERA_PERIOD = 240  # frames after which the virtual camera is back where it was
-MAXIMUM_PIXELS = 1 << 26
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 
 
@@ -35,13 +39,19 @@ class Frame:
     frame_id: str = ''
 
 
-def open_source(text: str, topic: str = '') -> Iterator[Frame]:
+def tell(what: str) -> None:
+    """Print what was left out."""
+    print(what, file=sys.stderr)
+
+
+def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) -> Iterator[Frame]:
     """Return the frames of a source, read one at a time.
 
     Args:
-        text: an image or a folder of images, a video file, a webcam such as /dev/video0, a
-            rosbag2 folder or file; empty for a street photo under a moving virtual camera.
+        text: an image, a video or a folder of them, a webcam such as /dev/video0, a rosbag2
+            folder or file; empty for a street photo under a moving virtual camera.
         topic: of a bag with several image topics.
+        hear: takes what is left out, and why.
 
     Raises:
         ConfigError: there is no such source, or nothing to see in it.
@@ -54,23 +64,10 @@ def open_source(text: str, topic: str = '') -> Iterator[Frame]:
     if not path.exists():
         raise ConfigError(f'no image source {text}: give a folder, video, webcam or rosbag')
     if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
-        return _bag(path, topic)
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise ConfigError(f'{path} holds no images ({", ".join(IMAGE_SUFFIXES)})')
-        return (Frame(read_image(file)) for file in files)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return iter([Frame(read_image(path))])
+        return _bag(path, topic, hear)
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return _files(path, find_files(path), hear)
     return _video(str(path))
-
-
-def read_image(path: Path) -> Rgb:
-    """Read an image file as (H, W, 3) RGB; raises FrameError if it is damaged."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise FrameError(f'{path} is not a readable image')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def street_photo() -> Rgb:
@@ -78,7 +75,7 @@ def street_photo() -> Rgb:
     found = importlib.util.find_spec('ultralytics')
     if found is None or found.origin is None:
         raise ModuleNotFoundError('ultralytics is not installed', name='ultralytics')
-    return read_image(Path(found.origin).parent / 'assets' / 'bus.jpg')
+    return read_image(Path(found.origin).parent / 'assets' / 'bus.jpg', MAXIMUM_PIXELS)
 
 
 def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[Frame]:
@@ -97,8 +94,30 @@ def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[F
         yield Frame(cv2.warpAffine(photo, view, size[::-1], borderMode=cv2.BORDER_REFLECT))
 
 
+def _files(path: Path, files: list[Path], hear: Callable[[str], None]) -> Iterator[Frame]:
+    """Give the images of a camera, as which all files are taken."""
+    tone, count, reason = ToneMapper(), 0, ''
+    losses: list[Loss] = []
+    for file in files:
+        warning = ''
+        for picture in read_file(file, path, losses, InputSettings(), tone):
+            if picture.image is None:
+                reason = picture.refusal
+                hear(f'left out: {reason}')
+                continue
+            if picture.warning and not warning:
+                warning = picture.warning
+                print(f'{file}: {warning}', file=sys.stderr)
+            count += 1
+            yield Frame(picture.image)
+    for loss in losses:
+        hear(f'not read: {loss}')
+    if not count:
+        raise FrameError(f'{path}: nothing could be read. {reason}')
+
+
 def _video(name: str) -> Iterator[Frame]:
-    capture = cv2.VideoCapture(name)
+    capture = open_video(name)
     if not capture.isOpened():
         hint = ' (is it there, are you in the group video, has nobody else opened it?)'
         raise ConfigError(
@@ -119,27 +138,28 @@ def _video_frames(capture: cv2.VideoCapture) -> Iterator[Frame]:
         capture.release()
 
 
-def _bag(path: Path, topic: str) -> Iterator[Frame]:
+def _bag(path: Path, topic: str, hear: Callable[[str], None]) -> Iterator[Frame]:
     from semantic_fast_sam_ros.bags.job import choose_topics
     from semantic_fast_sam_ros.bags.reader import BagReader
 
     folder = path if path.is_dir() or not (path.parent / 'metadata.yaml').exists() else path.parent
     reader = BagReader(folder)
-    return _bag_frames(reader, choose_topics(reader.topics, [topic] if topic else [])[0])
+    return _bag_frames(reader, choose_topics(reader.topics, [topic] if topic else [])[0], hear)
 
 
-def _bag_frames(reader: 'BagReader', camera: str) -> Iterator[Frame]:
+def _bag_frames(reader: 'BagReader', camera: str, hear: Callable[[str], None]) -> Iterator[Frame]:
     from semantic_fast_sam_ros.bags.messages import camera_message, to_rgb
 
+    tone = ToneMapper()
     for recorded in reader.messages(lambda topic: topic.name == camera):
         try:
             message = camera_message(recorded)
-            image = to_rgb(message, MAXIMUM_PIXELS)
+            image = to_rgb(message, MAXIMUM_PIXELS, tone)
         except FrameError as error:
-            print(f'{camera}: image left out: {error}', file=sys.stderr)
+            hear(f'{camera}: image left out: {error}')
             continue
         stamp = message.header.stamp
         stamp_ns = stamp.sec * 10**9 + stamp.nanosec
         yield Frame(image, stamp_ns, recorded.time_ns, message.header.frame_id)
     for loss in reader.losses:
-        print(f'not read: {loss}', file=sys.stderr)
+        hear(f'not read: {loss}')

@@ -7,10 +7,11 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import use_shared_memory
 from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'source',
         nargs='?',
         default='',
-        help='image folder, video file, /dev/videoN, rosbag2 folder or .mcap '
+        help='image or video or folder of them, /dev/videoN, rosbag2 folder or .mcap '
         '(default: a street photo under a virtual camera)',
     )
     parser.add_argument('--topic', default='image', help='topic to publish on (default: image)')
@@ -87,7 +88,7 @@ def _publish(
     try:
         while arguments.wait and rclpy.ok() and not stream.heard():
             rclpy.spin_once(stream.node, timeout_sec=0.05)
-        for frame in paced(_frames(arguments), rate_hz, factor, stream.tick):
+        for frame in paced(_frames(arguments, stream.leave_out), rate_hz, factor, stream.tick):
             if not rclpy.ok():
                 break
             stream.publish(frame)
@@ -99,7 +100,7 @@ def _publish(
             arguments.count_file.write_text(json.dumps(stream.count))
         stream.close()
         shut_down()
-    return 0
+    return INCOMPLETE_INPUT if stream.left_out else 0
 
 
 class Stream:
@@ -117,6 +118,7 @@ class Stream:
 
         self._to_message = array_to_image
         self.count = 0
+        self.left_out: set[str] = set()  # what, and why
         self.node = Node('image_stream')
         self._publisher = self.node.create_publisher(Image, arguments.topic, QoSProfile(depth=5))
         self._clock = self.node.create_publisher(Clock, '/clock', 1) if arguments.clock else None
@@ -126,6 +128,12 @@ class Stream:
     def heard(self) -> bool:
         """Say whether somebody subscribes."""
         return bool(self._publisher.get_subscription_count() > 0)
+
+    def leave_out(self, what: str) -> None:
+        """Tell what cannot be published, once."""
+        if what not in self.left_out:
+            print(what, file=sys.stderr)
+        self.left_out.add(what)
 
     def tick(self, time_ns: int) -> None:
         """Publish the time of the recording."""
@@ -217,10 +225,10 @@ def _time(time_ns: int) -> Any:
     return Time(sec=time_ns // 10**9, nanosec=time_ns % 10**9)
 
 
-def _frames(arguments: argparse.Namespace) -> Iterator[Frame]:
+def _frames(arguments: argparse.Namespace, hear: Callable[[str], None]) -> Iterator[Frame]:
     rounds = itertools.count() if arguments.loop else range(1)
     for _ in rounds:
-        yield from open_source(arguments.source, arguments.bag_topic)
+        yield from open_source(arguments.source, arguments.bag_topic, hear)
 
 
 def main_ros() -> int:

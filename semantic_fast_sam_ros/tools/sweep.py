@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.core.settings.models import VoteSettings
 from semantic_fast_sam_ros.evaluation import datasets, plots, sweeping
-from semantic_fast_sam_ros.evaluation.datasets import Source
+from semantic_fast_sam_ros.tools.evaluate import inspected
 from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
 
 
@@ -41,10 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and print the best settings of each mode."""
-    source = Source(arguments.folder, arguments.split, arguments.classes, arguments.first_label)
-    data_set = datasets.read_data_set(arguments.dataset, source)
-    data_set = data_set.select(max(1, arguments.stride), max(0, arguments.limit))
     config = config_from(arguments)
+    inspection = inspected(arguments, config)
+    data_set = inspection.data_set
     if config.threads:
         torch.set_num_threads(config.threads)
     classes = len(data_set.vocabulary)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content(), encoding='utf-8')
-    return 0
+    return INCOMPLETE_INPUT if inspection.refused else 0
 
 
 def choose(base: VoteSettings, count: int) -> list[sweeping.Trial]:

@@ -1,7 +1,10 @@
 """Folders and videos are labelled frame by frame into files that hold the pipeline's labels."""
 
 import json
+import struct
 import threading
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from semantic_fast_sam_ros.bags import page
 from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.tools.label_bag import report
 
 from .fakes import Brightness, settings
 from .recordings import START_NS, picture
@@ -119,3 +123,72 @@ def test_the_page_claims_no_time_of_photos(pictures, tmp_path):
 )
 def test_a_sample_has_the_time_that_its_source_has(time_ns, text):
     assert page._when(time_ns) == text
+
+
+def test_what_is_left_beside_images_is_passed_over(pictures, tmp_path):
+    for name in ('._0.png', '.DS_Store', '__MACOSX/0.png', '.ipynb_checkpoints/0.png'):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b'no image')
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frames == {'a': 3, 'b': 3} and not outcome.statistics.refused
+
+
+def test_its_own_outputs_are_no_input(pictures):
+    for _ in range(2):
+        assert _label(pictures, pictures / 'out').statistics.frame_count == 6
+
+
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [('a.jpg', 'a.png'), ('a.mp4', 'a/000000.jpg'), ('a.mp4', 'a.avi'), ('x/1.png', 'x/1.PNG')],
+)
+def test_outputs_that_would_overwrite_each_other_are_refused_first(first, second, tmp_path):
+    for name in (first, second):
+        (tmp_path / 'in' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'in' / name).touch()
+    with pytest.raises(ConfigError, match=r'would both be .*rename') as told:
+        _label(tmp_path / 'in', tmp_path / 'out')
+    assert Path(first).name in str(told.value) and Path(second).name in str(told.value)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_huge_header_costs_no_other_image(pictures, tmp_path):
+    header = b'IHDR' + struct.pack('>IIBBBBB', 40_000, 40_000, 8, 2, 0, 0, 0)
+    data = b'\x89PNG\r\n\x1a\n\0\0\0\x0d' + header + struct.pack('>I', zlib.crc32(header))
+    (pictures / 'a' / '1.png').write_bytes(data + b'\0\0\0\0IEND\xaeB`\x82')
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frames == {'a': 2, 'b': 3}
+    assert '40000x40000 exceeds input.maximum_pixels' in outcome.statistics.refusals['a']
+
+
+def test_half_a_jpeg_is_refused_and_the_exit_code_says_so(pictures, tmp_path, capsys):
+    whole = cv2.imencode('.jpg', picture(9))[1].tobytes()
+    (pictures / 'b' / 'half.jpg').write_bytes(whole[: len(whole) // 2])
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frames == {'a': 3, 'b': 3}
+    assert report(pictures, outcome) == 3
+    assert 'half.jpg is not a readable image: damaged or cut-off JPEG' in capsys.readouterr().err
+
+
+def test_frames_are_labelled_in_natural_order(tmp_path):
+    (tmp_path / 'in').mkdir()
+    for index in (1, 2, 10, 11):
+        cv2.imwrite(str(tmp_path / 'in' / f'frame_{index}.png'), np.full((8, 9, 3), index))
+    seen = []
+    bright = Brightness()
+
+    def pipeline(image):
+        seen.append(int(image[0, 0, 0]))
+        return bright(image)
+
+    pipeline.vocabulary = bright.vocabulary
+    _label(tmp_path / 'in', tmp_path / 'out', pipeline=pipeline)
+    assert seen == [1, 2, 10, 11]
+
+
+def test_a_16_bit_image_without_contrast_is_told(pictures, tmp_path, capsys):
+    cv2.imwrite(str(pictures / 'a' / 'dark.png'), np.full((8, 9), 700, np.uint16))
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.warned == {'a': 1}
+    assert report(pictures, outcome) == 0
+    assert '1 images of a: 16-bit images are nearly of one grey' in capsys.readouterr().err

@@ -13,7 +13,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
-from semantic_fast_sam_ros.core.images.decoding import ENCODINGS, image_to_rgb
+from semantic_fast_sam_ros.core.images.decoding import image_to_rgb
+from semantic_fast_sam_ros.core.images.encodings import ENCODINGS, PLANES
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.ros.conversions import array_to_image, bytes_to_array
 
 pytestmark = pytest.mark.quick
@@ -62,6 +64,11 @@ def alpha(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.dstack([rgb, np.full(rgb.shape[:2], 7, np.uint8)])
 
 
+def wide(values: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return 16-bit values whose upper bytes these are."""
+    return values.astype(np.uint16) << 8 | 0x34
+
+
 PLAIN = {
     'rgb8': lambda rgb: rgb,
     'bgr8': lambda rgb: rgb[..., ::-1],
@@ -69,13 +76,17 @@ PLAIN = {
     'rgba8': alpha,
     'bgra8': lambda rgb: alpha(rgb[..., ::-1]),
     '8UC4': lambda rgb: alpha(rgb[..., ::-1]),
-    'rgb16': lambda rgb: rgb.astype(np.uint16) << 8 | 0x34,
-    'bgr16': lambda rgb: rgb[..., ::-1].astype(np.uint16) << 8 | 0x34,
+    'rgb16': lambda rgb: wide(rgb),
+    'bgr16': lambda rgb: wide(rgb[..., ::-1]),
+    '16UC3': lambda rgb: wide(rgb[..., ::-1]),
+    'rgba16': lambda rgb: wide(alpha(rgb)),
+    'bgra16': lambda rgb: wide(alpha(rgb[..., ::-1])),
+    '16UC4': lambda rgb: wide(alpha(rgb[..., ::-1])),
 }
 MONO = {
     'mono8': lambda values: values,
     '8UC1': lambda values: values,
-    'mono16': lambda values: values.astype(np.uint16) << 8 | 0x34,
+    'mono16': lambda values: wide(values),
 }
 
 
@@ -143,6 +154,47 @@ def test_bayer_gives_the_colours_back(pattern: str) -> None:
     assert np.abs(difference).max() <= 6
 
 
+@pytest.mark.parametrize('pattern', BAYER)
+def test_bayer_of_16_bits_is_that_of_8_bits(pattern: str) -> None:
+    seen = mosaic(scene(), pattern)
+    found = image_to_rgb(message(wide(seen), f'bayer_{pattern}16', 3), LIMIT)
+    expected = image_to_rgb(message(seen, f'bayer_{pattern}8'), LIMIT)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize('padding', [0, 4])
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21'])
+def test_nv12_and_nv21_give_the_colours_back(encoding: str, padding: int) -> None:
+    rgb = smooth()
+    difference = image_to_rgb(planes(rgb, encoding, padding), LIMIT).astype(int) - rgb
+    assert np.abs(difference).max() <= 10  # four pixels share a chroma value
+
+
+def test_nv24_gives_the_colours_back() -> None:
+    rgb = smooth()
+    difference = image_to_rgb(planes(rgb, 'nv24'), LIMIT).astype(int) - rgb
+    assert np.abs(difference).max() <= 3
+
+
+def test_planes_without_padding_are_read_whatever_the_step_says() -> None:
+    sent = planes(smooth(), 'nv12')
+    expected = image_to_rgb(sent, LIMIT)
+    sent.step = 2 * sent.width  # as numChannels of sensor_msgs/image_encodings counts
+    np.testing.assert_array_equal(image_to_rgb(sent, LIMIT), expected)
+
+
+def test_planes_that_contradict_their_size_are_refused() -> None:
+    sent = planes(smooth(), 'nv21')
+    sent.data = sent.data[:-1]
+    with pytest.raises(FrameError, match=r'data has 1151 bytes, but 32x24 nv21 .* 1152'):
+        image_to_rgb(sent, LIMIT)
+    sent.width = 31
+    with pytest.raises(FrameError, match='even sides, not 31x24'):
+        image_to_rgb(sent, LIMIT)
+    with pytest.raises(FrameError, match=r'maximum_pixels \(100\)'):
+        image_to_rgb(planes(smooth(), 'nv12'), 100)
+
+
 @pytest.mark.parametrize('size', [(2, 8), (8, 2)])
 def test_bayer_image_too_small_to_interpolate_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(FrameError, match='too small'):
@@ -151,14 +203,26 @@ def test_bayer_image_too_small_to_interpolate_is_refused(size: tuple[int, int]) 
 
 def test_every_accepted_encoding_is_tested_here() -> None:
     yuv = {'yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'}
-    assert {*PLAIN, *MONO, *yuv, *(f'bayer_{p}8' for p in BAYER)} == set(ENCODINGS)
+    bayer = {f'bayer_{pattern}{bits}' for pattern in BAYER for bits in (8, 16)}
+    assert {*PLAIN, *MONO, *yuv, *bayer} == set(ENCODINGS)
+    assert {'nv12', 'nv21', 'nv24'} == set(PLANES)
 
 
 def test_unknown_encoding_names_the_accepted_ones() -> None:
     with pytest.raises(FrameError) as refused:
         image_to_rgb(message(scene(), '32FC3'), LIMIT)
     assert "'32FC3'" in str(refused.value)
-    assert all(encoding in str(refused.value) for encoding in ENCODINGS)
+    assert all(encoding in str(refused.value) for encoding in [*ENCODINGS, *PLANES])
+
+
+def test_16uc1_is_depth_unless_a_setting_says_that_it_is_grey() -> None:
+    values = scene()[..., 0]
+    received = message(wide(values), '16UC1')
+    with pytest.raises(FrameError, match=r"'16UC1' .*depth.*set input\.mono16"):
+        image_to_rgb(received, LIMIT)
+    for mode in ('full', 'bits:16'):
+        found = image_to_rgb(received, LIMIT, ToneMapper(mode))
+        np.testing.assert_array_equal(found, grey(values))
 
 
 @pytest.mark.parametrize(('width', 'height'), [(0, 6), (8, 0), (0, 0)])
@@ -246,12 +310,32 @@ def test_header_is_copied_unchanged() -> None:
     )
 
 
-def to_yuv422(rgb: NDArray[np.uint8], order: str) -> NDArray[np.uint8]:
-    """Return (H, W, 2) bytes in BT.601 studio swing, chroma shared by pixel pairs."""
+def to_yuv(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
+    """Return Y, U and V of each pixel in BT.601 studio swing."""
     red, green, blue = (rgb[..., i].astype(np.float64) for i in range(3))
     luma = 16 + 0.257 * red + 0.504 * green + 0.098 * blue
     u = 128 - 0.148 * red - 0.291 * green + 0.439 * blue
     v = 128 + 0.439 * red - 0.368 * green - 0.071 * blue
+    return luma, u, v
+
+
+def planes(rgb: NDArray[np.uint8], encoding: str, padding: int = 0) -> Image:
+    """Return a message with a plane of grey, then one of U and V by turns, as V4L2 has them."""
+    luma, u, v = to_yuv(rgb)
+    height, width = luma.shape
+    if encoding != 'nv24':
+        u, v = (c.reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for c in (u, v))
+    chroma = np.stack([v, u] if encoding == 'nv21' else [u, v], -1)
+    rows = np.concatenate([luma, chroma.reshape(-1, width)]).round().astype(np.uint8)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xEE)
+    sent = Image(height=height, width=width, encoding=encoding, step=width + padding)
+    sent.data = array.array('B', rows.tobytes())
+    return sent
+
+
+def to_yuv422(rgb: NDArray[np.uint8], order: str) -> NDArray[np.uint8]:
+    """Return (H, W, 2) bytes in BT.601 studio swing, chroma shared by pixel pairs."""
+    luma, u, v = to_yuv(rgb)
     chroma = np.empty_like(luma)
     chroma[:, 0::2], chroma[:, 1::2] = pair_mean(u), pair_mean(v)
     planes = [chroma, luma] if order == 'uyvy' else [luma, chroma]

@@ -6,6 +6,7 @@ import sys
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
@@ -81,3 +82,28 @@ def test_the_street_photo_is_found_without_torch():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout == 'set()\n'
+
+
+def test_a_folder_is_played_in_natural_order_without_what_is_left_beside(tmp_path):
+    for index in (10, 9, 1):
+        cv2.imwrite(str(tmp_path / f'frame_{index}.png'), _picture(index))
+    (tmp_path / '._frame_1.png').write_bytes(b'left by macOS')
+    means = [frame.image.mean() for frame in sources.open_source(str(tmp_path))]
+    assert means == [1, 9, 10]
+
+
+def test_one_unreadable_file_is_told_and_the_others_are_played(tmp_path):
+    for index in (1, 2, 3):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), _picture(index))
+    (tmp_path / '2.png').write_bytes(b'broken')
+    told = []
+    frames = list(sources.open_source(str(tmp_path), hear=told.append))
+    assert [frame.image.mean() for frame in frames] == [1, 3]
+    assert len(told) == 1 and '2.png is not a readable image' in told[0]
+
+
+def test_a_photo_is_played_as_stored(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(_picture(9)).save(tmp_path / 'turned.jpg', exif=exif)
+    assert next(sources.open_source(str(tmp_path / 'turned.jpg'))).image.shape == (*SIZE, 3)

@@ -4,17 +4,26 @@ cv_bridge's compiled part crashes beside NumPy 2 on Humble and Jazzy, and the on
 row padding; what cameras send is a reshape or one OpenCV call away.
 """
 
-import io
-from collections.abc import Callable
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.images import files
+from semantic_fast_sam_ros.core.images.encodings import BAYER, DEPTH, ENCODINGS, PLANES, Rgb
+from semantic_fast_sam_ros.core.images.tone import ToneMapper
+from semantic_fast_sam_ros.core.settings.node import AUTO
 
-Rgb = NDArray[np.uint8]  # (H, W, 3)
+SMALLEST_BAYER = 3  # pixels a side
+SHOWN_CHARACTERS = 40  # of a name in a message, which may have any length
+REMEDY = 'let the driver send JPEG or PNG, or raw images (input.transport: raw)'
+# isColor of sensor_msgs/image_encodings, without YUV, which is never sent compressed as such.
+COLOURS = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'rgb16', 'bgr16', 'rgba16', 'bgra16')
+
+
+class UnknownEncodingError(FrameError):
+    """The encoding of a message is none that is decoded here; another library may know it."""
 
 
 class ImageMessage(Protocol):
@@ -35,70 +44,79 @@ class CompressedMessage(Protocol):
     data: Any
 
 
-def _converter(code: int) -> Callable[[Any], Rgb]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _rgb(pixels: Any) -> Rgb:
-    rgb: Rgb = pixels[..., :3]
-    return rgb
-
-
-# encoding -> (channels, bytes a channel, to RGB). ROS names the first row's first two pixels of a
-# Bayer pattern, OpenCV the second row's second and third: rggb is OpenCV's BayerBG.
-_BGR = _converter(cv2.COLOR_BGR2RGB)
-_MONO = _converter(cv2.COLOR_GRAY2RGB)
-_UYVY = _converter(cv2.COLOR_YUV2RGB_UYVY)
-_YUYV = _converter(cv2.COLOR_YUV2RGB_YUYV)
-ENCODINGS: dict[str, tuple[int, int, Callable[[Any], Rgb]]] = {
-    'rgb8': (3, 1, _rgb),
-    'bgr8': (3, 1, _BGR),
-    '8UC3': (3, 1, _BGR),  # OpenCV's order, as cv_bridge takes it
-    'rgba8': (4, 1, _rgb),
-    'bgra8': (4, 1, _converter(cv2.COLOR_BGRA2RGB)),
-    '8UC4': (4, 1, _converter(cv2.COLOR_BGRA2RGB)),
-    'mono8': (1, 1, _MONO),
-    '8UC1': (1, 1, _MONO),
-    'mono16': (1, 2, lambda pixels: _MONO((pixels >> 8).astype(np.uint8))),
-    'rgb16': (3, 2, lambda pixels: (pixels >> 8).astype(np.uint8)),
-    'bgr16': (3, 2, lambda pixels: _BGR((pixels >> 8).astype(np.uint8))),
-    'yuv422': (2, 1, _UYVY),
-    'uyvy': (2, 1, _UYVY),
-    'yuv422_yuy2': (2, 1, _YUYV),
-    'yuyv': (2, 1, _YUYV),
-    'bayer_rggb8': (1, 1, _converter(cv2.COLOR_BayerBG2RGB)),
-    'bayer_bggr8': (1, 1, _converter(cv2.COLOR_BayerRG2RGB)),
-    'bayer_gbrg8': (1, 1, _converter(cv2.COLOR_BayerGR2RGB)),
-    'bayer_grbg8': (1, 1, _converter(cv2.COLOR_BayerGB2RGB)),
-}
-END_MARKS = {'JPEG': b'\xff\xd9', 'PNG': b'IEND'}
-END_SEARCH_BYTES = 4096  # some cameras pad after the end mark
-SHOWN_CHARACTERS = 40  # of a name in a message, which may have any length
-
-
-def image_to_rgb(message: ImageMessage, maximum_pixels: int) -> Rgb:
+def image_to_rgb(
+    message: ImageMessage, maximum_pixels: int, tone: ToneMapper | None = None
+) -> Rgb:
     """Return a message's image as (H, W, 3) uint8 RGB; a view for rgb8 and rgba8.
+
+    Args:
+        message: of any encoding in ENCODINGS or PLANES.
+        maximum_pixels: larger images are refused.
+        tone: of the camera, for 16 bits; None: by this image alone.
 
     Raises:
         FrameError: the encoding is unknown, or size, step and data contradict each other.
     """
-    if message.encoding not in ENCODINGS:
-        raise FrameError(
-            f'encoding {_shown(message.encoding)} is not supported; '
-            f'accepted: {", ".join(ENCODINGS)}'
-        )
-    channels, depth, to_rgb = ENCODINGS[message.encoding]
+    if message.encoding in PLANES:
+        return _from_planes(message, maximum_pixels)
+    tone = tone or ToneMapper()
+    encoding = _known(message.encoding, tone)
+    channels, depth, to_rgb = ENCODINGS[encoding]
     rows: NDArray[Any] = pixel_rows(message, channels * depth, maximum_pixels)
     if channels == 2 and message.width % 2:
-        raise FrameError(f'{message.encoding} needs an even width, not {message.width}')
+        raise FrameError(f'{encoding} needs an even width, not {message.width}')
     if depth == 2:
         order = '>u2' if message.is_bigendian else '<u2'
-        rows = np.ascontiguousarray(rows).view(order).astype(np.uint16)
+        rows = np.ascontiguousarray(rows).view(order).astype(np.uint16, copy=False)
     shape = (message.height, message.width, channels)
     pixels = rows.reshape(shape[:2] if channels == 1 else shape)
-    if message.encoding.startswith('bayer') and min(shape[:2]) < 3:
-        raise FrameError(f'a Bayer image of {message.width}x{message.height} is too small')
-    return to_rgb(pixels)
+    if encoding.startswith('bayer'):
+        _require_bayer(pixels)
+    return to_rgb(pixels if depth == 1 else tone(pixels[..., :3] if channels == 4 else pixels))
+
+
+def _known(encoding: str, tone: ToneMapper) -> str:
+    """Return the encoding that a message's is read as; raises FrameError."""
+    if encoding in ENCODINGS:
+        return encoding
+    if encoding == DEPTH and tone.mode != AUTO:
+        return 'mono16'
+    accepted = ', '.join([*ENCODINGS, *PLANES])
+    hint = ''
+    if encoding == DEPTH:
+        hint = ': it is what depth cameras send. For a grey or thermal camera set input.mono16'
+        hint += ' to window, full or bits:N'
+    raise UnknownEncodingError(
+        f'encoding {_shown(encoding)} is not supported{hint}; accepted: {accepted}'
+    )
+
+
+def _require_bayer(pixels: NDArray[Any]) -> None:
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST_BAYER:
+        raise FrameError(f'a Bayer image of {width}x{height} is too small')
+
+
+def _from_planes(message: ImageMessage, maximum_pixels: int) -> Rgb:
+    """Return an image whose colours follow its grey values, as V4L2 has nv12, nv21 and nv24."""
+    height, width, name = message.height, message.width, message.encoding
+    files.check_size(width, height, maximum_pixels)
+    share, multiple, to_rgb = PLANES[name]
+    if width % multiple or height % multiple:
+        raise FrameError(f'{name} needs even sides, not {width}x{height}')
+    count, rows = len(message.data), round(height * share)
+    stride = message.step if message.step * rows == count else width  # some tell bytes a pixel
+    if stride < width or stride * rows != count:
+        raise FrameError(
+            f'data has {count} bytes, but {width}x{height} {name} pixels with rows of '
+            f'{message.step} are {message.step * rows}, and {width * rows} without padding'
+        )
+    if stride > width and name == 'nv24':
+        raise FrameError(
+            f'{name} with padded rows (step {stride}, width {width}) is not supported'
+        )
+    sent = np.ndarray((rows, width), np.uint8, message.data, strides=(stride, 1))
+    return to_rgb(np.ascontiguousarray(sent))
 
 
 def pixel_rows(message: ImageMessage, pixel_bytes: int, maximum_pixels: int) -> NDArray[np.uint8]:
@@ -107,7 +125,7 @@ def pixel_rows(message: ImageMessage, pixel_bytes: int, maximum_pixels: int) -> 
     Raises:
         FrameError: size, step and data contradict each other, or there are too many pixels.
     """
-    _check_size(message.width, message.height, maximum_pixels)
+    files.check_size(message.width, message.height, maximum_pixels)
     row = message.width * pixel_bytes
     if message.step < row:
         raise FrameError(
@@ -123,53 +141,51 @@ def pixel_rows(message: ImageMessage, pixel_bytes: int, maximum_pixels: int) -> 
     return np.ndarray((message.height, row), np.uint8, message.data, strides=(message.step, 1))
 
 
-def compressed_to_rgb(message: CompressedMessage, maximum_pixels: int) -> Rgb:
-    """Return a JPEG or PNG message's image as (H, W, 3) uint8 RGB.
+def compressed_to_rgb(
+    message: CompressedMessage, maximum_pixels: int, tone: ToneMapper | None = None
+) -> Rgb:
+    """Return a compressed message's image as (H, W, 3) uint8 RGB.
+
+    `format` is heeded as image_transport's subscriber does it (compressed_subscriber.cpp of
+    ros-perception/image_transport_plugins): `ENCODING; CODEC compressed ENCODING`.
+
+    Args:
+        message: JPEG, PNG, or another format that OpenCV decodes.
+        maximum_pixels: larger images are refused before they are decoded.
+        tone: of the camera, for 16 bits; None: by this image alone.
 
     Raises:
-        FrameError: the data is neither, is damaged, or is larger than allowed.
+        FrameError: the data is no such image, is damaged, or is larger than allowed.
     """
-    import PIL.Image
-
-    data = np.frombuffer(message.data, np.uint8)
-    try:  # the header alone, so that a huge image is refused before it is decoded
-        with PIL.Image.open(io.BytesIO(data.tobytes()), formats=list(END_MARKS)) as header:
-            width, height = header.size
-            _check_size(width, height, maximum_pixels)
-            _check_whole('PNG' if header.format == 'PNG' else 'JPEG', data)  # MPO is JPEGs
-    except FrameError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds
+    encoding, _, codec = (part.strip() for part in message.format.partition(';'))
+    tone = tone or ToneMapper()
+    if 'compressedDepth' in codec or (encoding == DEPTH and tone.mode == AUTO):
         raise FrameError(
-            f'compressed image (format {_shown(message.format)}, {len(data)} bytes) is not a '
-            f'whole JPEG or PNG: {error}'
-        ) from error
-    return _BGR(_decode(data))
-
-
-def _decode(data: NDArray[np.uint8]) -> Rgb:
-    """Return an image as the camera took it, BGR: an orientation tag must not turn it."""
+            f'format {_shown(message.format)} is of a depth camera: the topic is the wrong one. '
+            'For a grey or thermal camera set input.mono16 to window, full or bits:N'
+        )
+    data = bytes(memoryview(message.data).cast('B'))
     try:
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise FrameError(f'compressed image cannot be decoded: {error}') from error
-    if decoded is None:
-        raise FrameError(f'compressed image of {len(data)} bytes cannot be decoded')
-    return np.asarray(decoded, np.uint8)
+        pixels = files.decode(data, maximum_pixels)
+    except FrameError as error:
+        raise FrameError(
+            f'compressed image (format {_shown(message.format)}, {len(data)} bytes): {error}; '
+            f'{REMEDY}'
+        ) from error
+    return _as_sent(pixels, encoding, codec, tone)
 
 
-def _check_whole(kind: str, data: NDArray[np.uint8]) -> None:
-    """Find cut-off data by its missing end mark: OpenCV would fill the rest with grey."""
-    if END_MARKS[kind] not in data[-END_SEARCH_BYTES:].tobytes():
-        raise FrameError('the data is cut off: its end mark is missing')
+def _as_sent(pixels: NDArray[Any], encoding: str, codec: str, tone: ToneMapper) -> Rgb:
+    """Return RGB of what was decoded, heeding what it was made from."""
+    pattern = encoding.rstrip('0168')
+    # image_transport sends Bayer as JPEG of the grey image; of a mosaic in PNG it says nothing.
+    if pattern in BAYER and pixels.ndim == 2 and 'compressed mono' not in codec:
+        _require_bayer(pixels)
+        return BAYER[pattern](tone(pixels) if pixels.dtype == np.uint16 else pixels)
+    if encoding in COLOURS and pixels.ndim == 3 and 'compressed bgr' not in codec:
+        pixels = np.ascontiguousarray(pixels[..., ::-1])
+    return files.to_rgb(pixels, tone)
 
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= SHOWN_CHARACTERS else f'{name[:SHOWN_CHARACTERS]}...')
-
-
-def _check_size(width: int, height: int, maximum_pixels: int) -> None:
-    if width == 0 or height == 0:
-        raise FrameError(f'the image is empty: {width}x{height}')
-    if width * height > maximum_pixels:
-        raise FrameError(f'{width}x{height} exceeds input.maximum_pixels ({maximum_pixels})')

@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.settings.node import (
     CloudSettings,
     InputSettings,
     OutputSettings,
+    fixed_bits,
 )
 from semantic_fast_sam_ros.core.settings.setting import Setting, Value, setting
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
@@ -249,6 +250,7 @@ LISTS = ('vocabulary', 'cameras', 'dense.classes')
 # Settings whose text has a form of its own.
 PARSERS: dict[str, Callable[[str], object]] = {
     'output.size': parse_size,
+    'input.mono16': fixed_bits,
     'clip.scales': parse_scales,
     'cameras': parse_cameras,
     'dense.mean': parse_colour,

@@ -2,10 +2,28 @@
 
 from dataclasses import dataclass
 
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.settings.setting import setting
 
 MAXIMUM_PIXELS = 7680 * 4320  # 8K
 CAMERA_INFO = 'camera_info'  # as output.size: the size that a CameraInfo tells
+AUTO, FULL, WINDOW, BITS = 'auto', 'full', 'window', 'bits:'  # of input.mono16
+
+
+def fixed_bits(mono16: str) -> int | None:
+    """Read `input.mono16`: the N of 'bits:N', None where the images or all 16 bits decide.
+
+    Raises:
+        ConfigError: it is none of the values allowed.
+    """
+    if mono16 in (AUTO, FULL, WINDOW):
+        return None
+    number = mono16.removeprefix(BITS)
+    if mono16.startswith(BITS) and number.isdecimal() and 8 <= int(number) <= 16:
+        return int(number)
+    raise ConfigError(
+        f'input.mono16 must be auto, full, window or bits:N with N from 8 to 16, not {mono16!r}'
+    )
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,14 @@ class InputSettings:
     )
     maximum_pixels: int = setting(
         MAXIMUM_PIXELS, 'larger images are refused (default: 8K)', minimum=1, maximum=2**31 - 1
+    )
+    mono16: str = setting(
+        AUTO,
+        'how 16 bits a channel become 8. auto: by what the images use, the fewest of 8, 10, 12, '
+        '14 or 16 bits that hold it, or a window where that is narrow (thermal cameras); full: '
+        'the upper 8 of 16 bits; bits:N (8 to 16): the upper 8 of the lower N; window: from the '
+        '0.1st to the 99.9th percentile. All but auto also take 16UC1, otherwise depth, as grey',
+        live=True,
     )
 
 

@@ -1,0 +1,83 @@
+"""The images and videos below a folder: the one walk, in the order in which a person counts."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+
+# What is decoded, and what is told to be something else (HEIF), instead of passed over.
+IMAGE_SUFFIXES = (
+    *('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff'),
+    *('.ppm', '.pgm', '.pnm', '.jp2', '.avif', '.gif', '.heic', '.heif'),
+)
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
+# Folders that macOS, NAS devices, Windows and file systems leave; names with a dot are hidden.
+FOREIGN = ('__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN', 'System Volume Information')
+
+
+def files_below(
+    folder: Path,
+    suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
+    deep: bool = True,
+    but: Path | None = None,
+) -> list[Path]:
+    """Return the files of a folder with these suffixes, in natural order.
+
+    Hidden files and folders are passed over, such as macOS's `._a.jpg`, and so are those of
+    archives, network drives and notebooks that only look like images.
+
+    Args:
+        folder: to walk through; links to folders are followed.
+        suffixes: in lower case; of the files in any.
+        deep: also in the folders below.
+        but: a folder to leave out, such as one that is written to.
+    """
+    left_out = None if but is None else but.resolve()
+    seen = {folder.resolve()}
+
+    def new(place: Path) -> bool:
+        real = place.resolve()
+        if _foreign(place.name) or real == left_out or real in seen:
+            return False
+        seen.add(real)
+        return True
+
+    found: list[Path] = []
+    for top, folders, names in os.walk(folder, followlinks=True):
+        here = Path(top)
+        folders[:] = [name for name in sorted(folders) if deep and new(here / name)]
+        found += [here / n for n in names if n.lower().endswith(suffixes) and _wanted(here / n)]
+    return sorted(found, key=lambda file: natural(str(file.relative_to(folder))))
+
+
+def natural(text: str) -> tuple[object, ...]:
+    """Return what to sort a path by, so that frame_2 comes before frame_10."""
+    parts = re.split(r'(\d+)', text.replace(os.sep, '\0').casefold())
+    return (*((int(part), '') if i % 2 else (-1, part) for i, part in enumerate(parts)), text)
+
+
+def require_unique(files: list[Path], name: Callable[[Path], str]) -> None:
+    """Refuse files that share what they are to be called.
+
+    Raises:
+        ConfigError: it names the first two and what both would be.
+    """
+    first: dict[str, Path] = {}
+    for file in files:
+        other = first.setdefault(name(file), file)
+        if other is not file:
+            raise ConfigError(
+                f'{other} and {file} would both be {name(file)!r} in the output: rename one, or '
+                'move it to a folder of its own'
+            )
+
+
+def _wanted(file: Path) -> bool:
+    """Say no to what hides and to pipes; a link that leads nowhere is told when it is read."""
+    return not _foreign(file.name) and (file.is_file() or file.is_symlink())
+
+
+def _foreign(name: str) -> bool:
+    return name.startswith('.') or name in FOREIGN
