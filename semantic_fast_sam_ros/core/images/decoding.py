@@ -164,7 +164,7 @@ def compressed_to_rgb(
             f'format {_shown(message.format)} is of a depth camera: the topic is the wrong one. '
             'For a grey or thermal camera set input.mono16 to window, full or bits:N'
         )
-    data = bytes(memoryview(message.data).cast('B'))
+    data = bytes(message.data)
     try:
         pixels = files.decode(data, maximum_pixels)
     except FrameError as error:

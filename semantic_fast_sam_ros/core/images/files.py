@@ -123,6 +123,8 @@ def open_header(data: bytes) -> tuple[str, Any]:
 
 
 def _name(data: bytes) -> str:
+    if not data:
+        return 'empty data'
     known = (name for name, (at, marks) in OTHERS.items() if data[at:].startswith(marks))
     return next(known, f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format')
 
