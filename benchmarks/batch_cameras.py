@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros import SemanticFastSam
 from semantic_fast_sam_ros.benchmarking.clock import median
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 
 NETWORKS = ('mask_network', 'dense_network')
@@ -61,8 +62,8 @@ def main() -> None:
 
 def views(count: int, size: tuple[int, int]) -> Images:
     """Return so many images of (width, height) that differ."""
-    photo = cv2.imread(str(Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg'))
-    whole = np.ascontiguousarray(cv2.resize(photo, size)[..., ::-1])
+    photo = read_image(Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg')
+    whole = cv2.resize(photo, size)
     return [np.roll(whole, 40 * number, axis=1) for number in range(count)]
 
 

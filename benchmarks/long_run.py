@@ -33,6 +33,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 from semantic_fast_sam_ros.ros.qos import input_qos
 
@@ -88,8 +89,8 @@ class Camera(Node):
     def __init__(self, size: tuple[int, int]) -> None:
         """Prepare a photo of (width, height)."""
         super().__init__('long_run_camera')
-        photo = cv2.imread(str(Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg'))
-        self._photo = np.ascontiguousarray(cv2.resize(photo, size)[..., ::-1])
+        photo = read_image(Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg')
+        self._photo = cv2.resize(photo, size)
         self._publisher = self.create_publisher(Image, '/image', input_qos('reliable'))
         self.sent, self.age_ms = 0, 0.0
         self.ages_ms: list[float] = []

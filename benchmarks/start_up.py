@@ -38,9 +38,10 @@ pipeline = SemanticFastSam.from_profile(sys.argv[1], device='cpu')
 mark('load_s')
 pipeline.warm_up()
 mark('warm_up_s')
-import importlib.util, pathlib, cv2
+import importlib.util, pathlib
+from semantic_fast_sam_ros.core.images.files import read_image
 folder = pathlib.Path(importlib.util.find_spec('ultralytics').origin).parent  # not imported
-photo = cv2.imread(str(folder / 'assets' / 'bus.jpg'))[..., ::-1][:480, :640].copy()
+photo = read_image(folder / 'assets' / 'bus.jpg')[:480, :640].copy()
 start = time.perf_counter()
 pipeline(photo)
 mark('first_image_s')

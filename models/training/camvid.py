@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
+
 CLASSES = (
     'sky',
     'building',
@@ -37,8 +40,8 @@ def load_pairs(split: Path) -> list[Pair]:
     """Load a whole split: RGB (H, W, 3) uint8 images and (H, W) uint8 labels."""
     return [
         (
-            cv2.cvtColor(cv2.imread(str(image), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
-            cv2.imread(str(label), cv2.IMREAD_UNCHANGED),
+            read_image(image),
+            read_labels(label),
         )
         for image, label in pair_paths(split)
     ]

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from semantic_fast_sam_ros.core.images.files import read_image
 
 COLOURS = {  # RGB, of its README; 'various' (black) is left out: it says nothing
     'building': (128, 0, 0),
@@ -30,10 +31,8 @@ def pair_paths(folder: Path) -> list[tuple[Path, Path]]:
 
 def read_label(path: Path) -> NDArray[np.uint8]:
     """Return (H, W) indices into COLOURS, IGNORE where there is another colour."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{path} is not a readable image')
+    image = read_image(path)
     found = np.full(image.shape[:2], IGNORE, np.uint8)
     for index, colour in enumerate(COLOURS.values()):
-        found[(image[..., ::-1] == colour).all(-1)] = index
+        found[(image == colour).all(-1)] = index
     return found

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mask_examples import Example, View, view
 from torch import Tensor
+
+from semantic_fast_sam_ros.core.images.files import read_image
 
 Canvases = tuple[tuple[int, int], ...]
 
@@ -44,7 +45,7 @@ class Draws:
 
 
 def _is_upright(image: Path) -> bool:
-    height, width = cv2.imread(str(image), cv2.IMREAD_REDUCED_GRAYSCALE_8).shape
+    height, width = read_image(image).shape[:2]
     return height > width
 
 

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.images.files import read_image
+
 Regions = NDArray[np.integer]  # (H, W): one number a region, 0 where nothing is labelled
 PADDING = 114  # grey level around an image, as where the network is used
 MINIMUM_AREA = 50  # pixels of a view; smaller regions are neither target nor background
@@ -36,16 +38,14 @@ class View:
 
 def view(example: Example, size: tuple[int, int], rng: np.random.Generator) -> View:
     """Return a random view of (width, height), both multiples of 32."""
-    image = cv2.imread(str(example.image), cv2.IMREAD_COLOR)
-    if image is None:
-        raise FileNotFoundError(f'{example.image} is missing or not readable')
+    image = read_image(example.image)
     place = _placement(image.shape[:2], size, rng)
     inside = _warp(np.ones(image.shape[:2], np.uint8), place, size) > 0
     image = cv2.warpAffine(image, place, size, borderValue=(PADDING,) * 3)
     cuts = [_warp(cut, place, size) for cut in example.cuts()]
     masks, boxes, left_out = _targets(cuts, rng)
     known = (np.max(cuts, axis=0) > 0) & ~left_out | ~inside  # padding holds no region
-    pixels = _recoloured(image[..., ::-1], rng)
+    pixels = _recoloured(image, rng)
     pixels[~inside] = PADDING
     return View(pixels, masks, boxes, _shares(known))
 

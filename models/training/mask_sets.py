@@ -13,6 +13,7 @@ import numpy as np
 from mask_examples import Example, Regions
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.evaluation.region_sets import read_region_set
 
@@ -90,4 +91,4 @@ def _people_cuts(label: Path) -> list[Regions]:
 
 
 def _camvid_cuts(label: Path) -> list[Regions]:
-    return [connected(cv2.imread(str(label), cv2.IMREAD_UNCHANGED), camvid.IGNORE)]
+    return [connected(read_labels(label), camvid.IGNORE)]

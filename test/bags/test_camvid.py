@@ -4,12 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from data_sets import data_set
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.evaluation.confusion import class_iou, confusion_matrix, mean_iou
@@ -42,8 +43,8 @@ def test_labels_of_a_recording_equal_and_score_as_those_of_the_images(tmp_path):
         pipeline = SemanticFastSam(load_profile('embedded', SETTINGS))
     except ModelError as error:
         pytest.skip(f'the shipped models are not here: {error}')
-    images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in files]
-    truths = [cv2.imread(str(val / 'labels' / f.name), cv2.IMREAD_GRAYSCALE) for f in files]
+    images = [read_image(f) for f in files]
+    truths = [read_labels(val / 'labels' / f.name) for f in files]
     times = [START_NS + i * PERIOD_NS for i in range(COUNT)]
     frames = [('/camera', t, image_message(i, t)) for t, i in zip(times, images, strict=True)]
     bag = write_bag(tmp_path / 'bag', frames, 'sqlite3')

@@ -13,6 +13,8 @@ import pytest
 from semantic_fast_sam_ros.bags import page
 from semantic_fast_sam_ros.bags.images import DEFAULT_KINDS, KINDS, label_pictures
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.tools.label_bag import report
 
 from .fakes import Brightness, settings
@@ -57,11 +59,11 @@ def test_folder_is_labelled_with_its_structure(pictures, tmp_path):
             ('confidence', result.confidence),
             ('instances', result.instances),
         ):
-            found = cv2.imread(str(tmp_path / 'out' / kind / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+            found = read_labels(tmp_path / 'out' / kind / f'{name}.png')
             assert found.dtype == expected.dtype and np.array_equal(found, expected)
-        colour = cv2.imread(str(tmp_path / 'out' / 'colour' / f'{name}.png'))[..., ::-1]
+        colour = read_image(tmp_path / 'out' / 'colour' / f'{name}.png')
         assert np.array_equal(colour, result.vocabulary.palette()[result.label_map])
-        assert cv2.imread(str(tmp_path / 'out' / 'overlay' / f'{name}.jpg')).shape == (36, 48, 3)
+        assert read_image(tmp_path / 'out' / 'overlay' / f'{name}.jpg').shape == (36, 48, 3)
         content = json.loads((tmp_path / 'out' / 'json' / f'{name}.json').read_text())
         assert content['size'] == [48, 36]
         assert abs(sum(c['share'] for c in content['classes']) - 1) < 1e-4

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings import config
@@ -24,10 +25,8 @@ def street() -> NDArray[np.uint8]:
     """The street scene that ultralytics ships, (640, 480, 3) RGB: people before a bus."""
     from ultralytics.utils import ASSETS
 
-    photo = cv2.imread(str(ASSETS / 'bus.jpg'))
-    assert photo is not None
-    small = cv2.resize(photo, (480, 640), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(small[..., ::-1])
+    photo = read_image(ASSETS / 'bus.jpg')
+    return np.asarray(cv2.resize(photo, (480, 640), interpolation=cv2.INTER_AREA))
 
 
 @pytest.fixture(scope='session')

@@ -29,6 +29,7 @@ from sensor_msgs.msg import Image
 from spinning import Spinning
 from std_msgs.msg import Header
 
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 from semantic_fast_sam_ros.ros.counts import Counts
@@ -72,8 +73,7 @@ def until(predicate: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S)
 def street(height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
     """Return a street photo that ultralytics ships, (height, width, 3) RGB."""
     path = Path(ultralytics.__file__).parent / 'assets' / 'bus.jpg'
-    photo = cv2.resize(cv2.imread(str(path)), (width, height), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(photo[..., ::-1])
+    return cv2.resize(read_image(path), (width, height), interpolation=cv2.INTER_AREA)
 
 
 def header(number: int = 1) -> Header:

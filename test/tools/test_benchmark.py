@@ -2,11 +2,11 @@
 
 import json
 
-import cv2
 import pytest
 import tiny
 
 from semantic_fast_sam_ros.__main__ import main
+from semantic_fast_sam_ros.core.images.files import read_image
 
 SIZE = ('--sizes', '96x64', '--frames', '2', '--threads', '1')
 
@@ -48,7 +48,7 @@ def test_json_has_machine_commit_rows_and_peers(models, tmp_path):
         assert row['overhead'] > 1
         assert row['overhead_published'] > row['overhead']
         assert row['frame_ms'] >= row['label_ms'] >= row['networks_ms'] > 0
-    assert cv2.imread(str(plot)).shape[2] == 3
+    assert read_image(plot).shape[2] == 3
 
 
 def test_a_lower_confidence_gives_more_masks_and_is_told(models, tmp_path):

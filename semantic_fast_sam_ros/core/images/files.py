@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
+from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS
 
 JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 # Pillow's names; only headers are read by it, and label images.
@@ -36,7 +37,9 @@ HARMLESS = ('Warning: unknown JFIF revision', 'Unknown Adobe color transform')
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 
 
-def read_image(path: Path, maximum_pixels: int, tone: ToneMapper | None = None) -> Rgb:
+def read_image(
+    path: Path, maximum_pixels: int = MAXIMUM_PIXELS, tone: ToneMapper | None = None
+) -> Rgb:
     """Read an image file as (H, W, 3) uint8 RGB.
 
     Args:

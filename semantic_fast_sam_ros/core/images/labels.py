@@ -12,11 +12,12 @@ from semantic_fast_sam_ros.core.images.files import (
     file_content,
     open_header,
 )
+from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS
 
 DEPTH_BYTE = 24  # of a PNG: bits a channel
 
 
-def read_labels(path: Path, maximum_pixels: int) -> NDArray[np.unsignedinteger]:
+def read_labels(path: Path, maximum_pixels: int = MAXIMUM_PIXELS) -> NDArray[np.unsignedinteger]:
     """Read a label image: (H, W) uint8 or uint16, as stored.
 
     Of a palette the indices are returned, and grey of 1, 2 and 4 bits is not spread over 0 to 255,

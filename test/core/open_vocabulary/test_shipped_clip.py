@@ -6,6 +6,8 @@ import torch
 from data_sets import data_set
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
@@ -47,7 +49,6 @@ def test_names_kept_out_of_training_lie_near_their_class(name: str, nearest: str
 
 def test_real_segments_get_their_names() -> None:
     camvid = data_set('camvid') / 'val'
-    import cv2
     import numpy as np
 
     from semantic_fast_sam_ros.core.masks.types import MaskProposals
@@ -55,8 +56,8 @@ def test_real_segments_get_their_names() -> None:
     ours, right, total = labeller('sky, road, car, tree, building'), 0, 0
     ids = {0: 1, 3: 2, 8: 3, 5: 4, 1: 5}  # CamVid's to ours
     for path in sorted((camvid / 'images').glob('*.png'))[::25]:
-        image = torch.from_numpy(cv2.imread(str(path))[..., ::-1].copy()).permute(2, 0, 1)
-        label = cv2.imread(str(camvid / 'labels' / path.name), cv2.IMREAD_UNCHANGED)
+        image = torch.from_numpy(read_image(path)).permute(2, 0, 1)
+        label = read_labels(camvid / 'labels' / path.name)
         for class_id, expected in ids.items():
             mask = label == class_id
             if mask.sum() < 1000:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.open_vocabulary import clip
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -40,8 +41,8 @@ def street() -> np.ndarray:
     import cv2
     from ultralytics.utils import ASSETS
 
-    photo = cv2.imread(str(ASSETS / 'bus.jpg'))[..., ::-1]
-    return np.ascontiguousarray(cv2.resize(photo, (240, 320), interpolation=cv2.INTER_AREA))
+    photo = read_image(ASSETS / 'bus.jpg')
+    return np.asarray(cv2.resize(photo, (240, 320), interpolation=cv2.INTER_AREA))
 
 
 def same(found: SegmentationResult, wanted: SegmentationResult) -> bool:
