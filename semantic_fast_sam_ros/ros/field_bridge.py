@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def to_rgb(message: Image, maximum_pixels: int) -> NDArray[np.uint8] | None:
 @functools.cache
 def cv_bridge() -> Any:
     """Return a CvBridge, tried out once; None where it is not installed, or does not work."""
+    if importlib.util.find_spec('cv_bridge') is None:
+        return None
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
     try:
         subprocess.run(

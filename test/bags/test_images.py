@@ -169,7 +169,9 @@ def test_half_a_jpeg_is_refused_and_the_exit_code_says_so(pictures, tmp_path, ca
     outcome = _label(pictures, tmp_path / 'out')
     assert outcome.statistics.frames == {'a': 3, 'b': 3}
     assert report(pictures, outcome) == 3
-    assert 'half.jpg is not a readable image: damaged or cut-off JPEG' in capsys.readouterr().err
+    assert (
+        'half.jpg is not a readable image: JPEG is damaged or cut off' in capsys.readouterr().err
+    )
 
 
 def test_frames_are_labelled_in_natural_order(tmp_path):

@@ -180,7 +180,7 @@ def test_a_truncated_jpeg_is_refused_whatever_follows(options: dict, share: floa
     PIL.Image.fromarray(busy).save(buffer, 'JPEG', quality=90, **options)
     data = buffer.getvalue()[: int(buffer.tell() * share)]
     for after in (b'', bytes(5000), b'\xff\xd9', older_frame(len(data)), buffer.getvalue()):
-        with pytest.raises(FrameError, match='cut-off JPEG'):
+        with pytest.raises(FrameError, match='JPEG is damaged or cut off'):
             compressed_to_rgb(message(data + after), LIMIT)
 
 
@@ -221,7 +221,7 @@ def test_padding_after_the_end_is_accepted(kind: str) -> None:
 @pytest.mark.parametrize('share', [0.5, 0.9, 0.99])
 def test_truncated_data_is_refused(kind: str, share: float) -> None:
     whole = encoded(kind)
-    with pytest.raises(FrameError, match=r'cut.off|damaged'):
+    with pytest.raises(FrameError, match=r'cut off|damaged'):
         compressed_to_rgb(message(whole[: int(len(whole) * share)]), LIMIT)
 
 

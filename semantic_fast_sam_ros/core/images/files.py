@@ -140,7 +140,7 @@ def _jpeg(data: bytes, maximum_pixels: int) -> NDArray[np.uint8]:
         kind = {'Gray': 'GRAY', 'CMYK': 'CMYK', 'YCCK': 'CMYK'}.get(colours, 'RGB')
         pixels = np.asarray(_whole_jpeg(data, kind))
     except ValueError as error:
-        raise FrameError(f'damaged or cut-off JPEG: {error}') from error
+        raise FrameError(f'JPEG is damaged or cut off: {error}') from error
     if kind == 'CMYK':  # as Adobe stores it, inverted; OpenCV's formula
         ink, black = pixels[..., :3].astype(np.int32), pixels[..., 3:].astype(np.int32)
         return (black - ((255 - ink) * black >> 8)).astype(np.uint8)

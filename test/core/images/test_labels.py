@@ -81,7 +81,7 @@ def test_what_is_no_whole_png_is_refused(tmp_path: Path) -> None:
     for data, said in (
         (whole[:-30], 'cut off'),
         (jpeg, 'is a PNG, this is BMP'),
-        (b'', 'unknown'),
+        (b'', 'empty data'),
     ):
         with pytest.raises(FrameError, match=rf'label\.png is not a readable image: .*{said}'):
             read(data, tmp_path)
