@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.masks import pixel_loops
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs import lettering
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
 
 NAME_MINIMUM_SHARE = 0.012  # of the image, below which a region gets no name
 MAX_NAMES = 14
+SMALLEST_FONT = 10  # pixels
+FONTS_A_SIDE = 32  # in the image's shorter side
 BORDER_OPACITY = 0.7  # of the white between regions
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -52,17 +55,9 @@ def colour_labels(result: SegmentationResult) -> Image:
 
 
 def _draw_names(drawn: Image, result: SegmentationResult) -> None:
-    height, width = result.label_map.shape
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.35, min(height, width) / 900)
-    for name, (x, y) in _name_places(result)[:MAX_NAMES]:
-        (text_width, text_height), _ = cv2.getTextSize(name, font, scale, 1)
-        left = int(np.clip(x - text_width / 2, 2, max(2, width - text_width - 2)))
-        bottom = int(np.clip(y + text_height / 2, text_height + 2, height - 3))
-        # A shadow on all sides; a thicker outline would be wider text in OpenCV 5.
-        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)):
-            place = (left + dx, bottom + dy)
-            cv2.putText(drawn, name, place, font, scale, (0, 0, 0), 1, cv2.LINE_AA)
-        cv2.putText(drawn, name, (left, bottom), font, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    size = max(SMALLEST_FONT, round(min(result.label_map.shape) / FONTS_A_SIDE))
+    for name, place in _name_places(result)[:MAX_NAMES]:
+        lettering.write(drawn, name, place, size)
 
 
 def _name_places(result: SegmentationResult) -> list[tuple[str, tuple[float, float]]]:
