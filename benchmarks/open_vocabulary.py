@@ -29,10 +29,11 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.benchmarking import clock, machine
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks.model_files import named
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
-from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_folder, load_clip
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import from_values
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
@@ -81,7 +82,7 @@ def _medians(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, fl
 @torch.inference_mode()
 def measure(model: str, rounds: int) -> dict[str, Any]:
     """Return the times in ms by vocabulary size and by number of masks."""
-    folder = clip_folder(model, Policy())
+    folder = named(model).find(Policy())
     values = {'labeller': 'clip', 'clip.model': str(folder), 'clip.fill': 'mean', 'device': 'cpu'}
     config = from_values(values)
     clip = load_clip(config.clip, Policy(), choose_runtime(config))

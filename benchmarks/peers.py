@@ -32,7 +32,7 @@ from semantic_fast_sam_ros.benchmarking.stages import limit_masks
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.loading import policy_of
 from semantic_fast_sam_ros.core.masks.painting import rasterise
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.model_files import checkpoint, clip_model, dense_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime, choose_runtime
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -65,8 +65,8 @@ class Bench:
         self.config = self.pipeline.config
         self.masks = self.pipeline._generator.generate(self.pixels)
         policy = policy_of(config)
-        self.checkpoint = weights.checkpoint_file(config.masks.model, policy)
-        self.dense_folder = weights.pretrained_folder(config.dense.model, policy)
+        self.checkpoint = checkpoint(config.masks.model).find(policy)
+        self.dense_folder = dense_model(config.dense).find(policy)
 
 
 def compare_votes(bench: Bench, rounds: int) -> list[Comparison]:
@@ -144,7 +144,7 @@ def compare_closed(bench: Bench, rounds: int) -> list[Comparison]:
 
 def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
     """Time the naming of the masks by CLIP, by the small model that ships."""
-    from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_folder, load_clip
+    from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
 
     config = load_profile('embedded_open', {'clip.fill': 'mean', 'offline': True, 'device': 'cpu'})
     policy = policy_of(config)
@@ -154,7 +154,7 @@ def compare_open(bench: Bench, rounds: int) -> list[Comparison]:
         name: ClipLabeller(load_clip(config.clip, policy, runtime), vocabulary, config)
         for name, runtime in runtimes.items()
     }
-    folder = clip_folder(config.clip.model, policy)
+    folder = clip_model(config.clip).find(policy)
     slow = published.OneByOne(folder, True, ('{}',))
     slow.use(vocabulary)
     actions = {

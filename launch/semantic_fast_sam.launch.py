@@ -11,10 +11,14 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
-from semantic_fast_sam_ros.core.settings.profiles import profile_path, profiles
+from semantic_fast_sam_ros.core.settings.profiles import (
+    NODE,
+    profile_path,
+    profiles,
+    read_parameter_file,
+)
 
 PACKAGE = 'semantic_fast_sam_ros'
-NODE = 'semantic_fast_sam'
 DDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 SHOWN = ('overlay', 'label_image', 'confidence', 'points')  # by RViz, beside the camera
@@ -61,7 +65,9 @@ def parameters(given: dict[str, str]) -> list[object]:
     """Return the profile, the user's file over it, and single arguments over both."""
     files = [str(existing('profile', profile_path(given['profile'])))]
     if given['params_file']:
-        files.append(str(existing('params_file', Path(given['params_file']).expanduser())))
+        file = existing('params_file', Path(given['params_file']).expanduser())
+        read_parameter_file(file, f'/{given["namespace"].strip("/")}/{NODE}')  # refuses others'
+        files.append(str(file))
     # As text: `[road, car]` and `3` would otherwise be read as YAML.
     texts = {k: ParameterValue(given[k], value_type=str) for k in ('vocabulary', 'device')}
     overrides: dict[str, object] = {k: v for k, v in texts.items() if given[k]}

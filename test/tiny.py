@@ -19,6 +19,18 @@ def write_fastsam(path: Path, names: Sequence[str] = ('object',)) -> Path:
     return shapes.write_fastsam(path, SCALE, names, spread=2.0)
 
 
+def write_yolo26(path: Path, names: Sequence[str] = ('object',)) -> Path:
+    """Write a YOLO26-seg network, whose head picks by itself. Scores spread round 0.5."""
+    from ultralytics.nn.tasks import SegmentationModel
+
+    network = shapes.yolo(SegmentationModel, '26/yolo26-seg.yaml', names, SCALE)
+    for branch in network.model[-1].one2one_cv3:
+        branch[-1].bias.data.fill_(0.0)
+        branch[-1].weight.data.normal_(std=2.0)
+    network.model[-1].end2end = True
+    return shapes.save_yolo(network, path, 'segment')
+
+
 def write_semantic(path: Path, names: tuple[str, ...] = CLASSES) -> Path:
     """Write a network of ultralytics' semantic task, as yolo26n-sem.pt is one."""
     from ultralytics.nn.tasks import SemanticSegmentationModel

@@ -23,7 +23,7 @@ from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.run import Pipeline
 from semantic_fast_sam_ros.bags.stages import Stages
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs import frame_outputs, overlay
 from semantic_fast_sam_ros.core.outputs.resize import resize_result
@@ -89,7 +89,10 @@ def label_pictures(
 
     def work(picture: Picture) -> Picture:
         if picture.image is not None:
-            picture.result = pipeline(picture.image)
+            try:
+                picture.result = pipeline(picture.image)
+            except FrameError as error:
+                picture.refusal = str(error)
         return picture
 
     def write(picture: Picture) -> None:

@@ -113,7 +113,11 @@ class BagLabeller:
         def label(work: Work) -> Work:
             if work.image is not None:
                 started = time.perf_counter()
-                work.result = pipeline(work.image)
+                try:
+                    work.result = pipeline(work.image)
+                except FrameError as error:
+                    work.refusal, work.image = str(error), None
+                    return work
                 elapsed = 1000 * (time.perf_counter() - started)
                 work.stage_ms = {'decode': work.decode_ms, **work.result.stage_ms}
                 work.stage_ms['pipeline'] = elapsed

@@ -1,6 +1,5 @@
 """What a run depended on, written down: settings, models by checksum, versions, input."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Any
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.bags.writer import write_whole
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.loading import policy_of
-from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.settings.config import Config, flatten, model_names
+from semantic_fast_sam_ros.core.loading import model_checksums
+from semantic_fast_sam_ros.core.settings.config import Config, flatten
 
 FILE = 'label_run.json'
 # What may differ when a run goes on: none of it changes what a label means.
@@ -29,20 +27,8 @@ def describe(source: Path, cameras: list[str], job: Job, config: Config) -> dict
         'cameras': cameras,
         'job': json.loads(json.dumps(asdict(job))),
         'settings': flatten(config),
-        'models': {name: model_checksum(name, config) for name in model_names(config)},
+        'models': model_checksums(config),
     }
-
-
-def model_checksum(name: str, config: Config) -> str:
-    """Return the SHA-256 of a model: of its file, or of its files' names and checksums."""
-    policy = policy_of(config)
-    if name.endswith('.pt'):
-        return _sha256(weights.checkpoint_file(name, policy))
-    folder = weights.pretrained_folder(name, policy)
-    digest = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob('*') if p.is_file()):
-        digest.update(f'{file.relative_to(folder)} {_sha256(file)}\n'.encode())
-    return digest.hexdigest()
 
 
 def check_same(folder: Path, now: dict[str, Any]) -> None:
@@ -79,11 +65,3 @@ def _differences(before: Any, now: Any, path: str = '') -> list[tuple[str, Any, 
                 found += _differences(before.get(key), now.get(key), str(key))
         return found
     return [] if before == now else [(path, before, now)]
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open('rb') as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

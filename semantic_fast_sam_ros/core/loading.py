@@ -1,7 +1,6 @@
 """The models that a configuration names: the mask generator, and the labellers by name."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,7 +14,9 @@ from semantic_fast_sam_ros.core.masks.types import (
     MaskLabels,
     MaskProposals,
 )
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks import checksums
+from semantic_fast_sam_ros.core.networks.engines import int8_file
+from semantic_fast_sam_ros.core.networks.model_files import Model, checkpoint, models_of
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
@@ -47,6 +48,29 @@ def policy_of(config: Config) -> Policy:
     return Policy(config.offline, config.trust_model_files)
 
 
+def model_checksums(config: Config) -> dict[str, str]:
+    """Return the checksums of all models that a configuration loads; see `checksums_of`."""
+    policy, found = policy_of(config), models_of(config)
+    return {name: sum_ for m in found for name, sum_ in checksums_of(m, policy).items()}
+
+
+def checksums_of(model: Model, policy: Policy) -> dict[str, str]:
+    """Return the SHA-256 of a model, and of its 8-bit form where there is one, by name.
+
+    Of a folder, one over its files' names and checksums.
+
+    Raises:
+        ModelError: it is not here.
+    """
+    source = model.find(policy)
+    found = {model.name: checksums.content(source)}
+    if source.suffix == '.xml':  # OpenVINO keeps the weights beside it
+        found[f'{model.name} weights'] = checksums.content(source.with_suffix('.bin'))
+    if form := int8_file(source):
+        found[form.name] = checksums.content(form.with_suffix('.bin'))
+    return found
+
+
 def load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> MaskGenerator:
     """Load what proposes masks.
 
@@ -55,8 +79,8 @@ def load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> 
     """
     if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
         return YoloeGenerator(labeller, config.masks)
-    checkpoint = weights.checkpoint_file(config.masks.model, policy_of(config))
-    return FastSamGenerator(Path(checkpoint), config.masks, runtime)
+    file = checkpoint(config.masks.model).find(policy_of(config))
+    return FastSamGenerator(file, config.masks, runtime)
 
 
 def load_labeller(config: Config, runtime: Runtime) -> MaskLabeller:

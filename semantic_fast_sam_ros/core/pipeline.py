@@ -27,6 +27,8 @@ from semantic_fast_sam_ros.core.network_outputs import (
     take_batches,
 )
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.answers import refused_models
+from semantic_fast_sam_ros.core.networks.model_files import models_of
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.open_vocabulary.interface import (
     OpenVocabularyLabeller,
@@ -152,8 +154,16 @@ class SemanticFastSam:
         self._names.change(vocabulary, self._turns.change)
 
     def warm_up(self) -> None:
-        """Run one grey image, so that the first real one does not pay for lazy start-up."""
+        """Try the networks on a grey image, so that the first real one pays for no start-up.
+
+        Raises:
+            ModelError: a network does not say what it should.
+        """
         image = np.full((*WARM_UP_SIZE, 3), 114, np.uint8)
+        with refused_models([model.name for model in models_of(self.config)]):
+            self._probe(image)
+
+    def _probe(self, image: NDArray[np.uint8]) -> None:
         self(image)
         # Nothing is found in it, so what only names masks has done nothing yet.
         if self.open_vocabulary and not self._turns.in_order:

@@ -13,7 +13,7 @@ from semantic_fast_sam_ros.core import loading
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.types import MaskGenerator, MaskProposals
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks import model_files, weights
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.config import Config
 
@@ -74,10 +74,10 @@ def load_generators(
     generators: dict[str, MaskGenerator] = {}
     for kind in set(kinds):
         if kind == 'fastsam':
-            checkpoint = weights.checkpoint_file(config.masks.model, policy)
+            checkpoint = model_files.checkpoint(config.masks.model).find(policy)
             generators[kind] = FastSamGenerator(checkpoint, config.masks, runtime)
         elif kind == 'sam':
-            folder = weights.pretrained_folder(sam, policy)
+            folder = model_files.transformers_model(sam).find(policy)
             generators[kind] = SamGenerator(folder, runtime.device)
         elif kind in SUPERPIXELS:
             generators[kind] = SuperpixelGenerator(SUPERPIXELS[kind])

@@ -19,7 +19,7 @@ from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks import model_files
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.models import MaskSettings, VoteSettings
@@ -66,7 +66,7 @@ class Networks:
         settings = MaskSettings(
             image_size=image_size, confidence=LOWEST_CONFIDENCE, iou=HIGHEST_IOU, max_masks=200
         )
-        checkpoint = weights.checkpoint_file(config.masks.model, policy)
+        checkpoint = model_files.checkpoint(config.masks.model).find(policy)
         self._generator = FastSamGenerator(checkpoint, settings, runtime)
         self._device = runtime.device
 

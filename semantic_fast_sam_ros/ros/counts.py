@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import FrameError, NetworkError
 
 
 class Fate(Enum):
@@ -23,7 +23,8 @@ class Fate(Enum):
     @classmethod
     def of(cls, error: Exception) -> 'Fate':
         """Return the end of a frame that raised: bad input is refused, all else is a failure."""
-        return cls.REFUSED if isinstance(error, FrameError) else cls.FAILED
+        bad_input = isinstance(error, FrameError) and not isinstance(error, NetworkError)
+        return cls.REFUSED if bad_input else cls.FAILED
 
 
 DROPPED = (Fate.REPLACED, Fate.STOPPED, Fate.OLD, Fate.IDLE, Fate.SKIPPED)

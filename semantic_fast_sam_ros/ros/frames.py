@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.base.errors import NetworkError
 from semantic_fast_sam_ros.core.images.decoding import UnknownEncodingError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
@@ -227,7 +227,7 @@ class FrameProcessor:
         self._statistics.last_error = f'{type(error).__name__}: {error}'
         log = self._node.get_logger()
         throttle = {'throttle_duration_sec': LOG_PERIOD_S, 'throttle_time_source_type': STEADY}
-        if isinstance(error, FrameError):
+        if Fate.of(error) is Fate.REFUSED:
             log.warning(f'image refused: {error}', **throttle)
             return
         self._failures_in_a_row += 1
@@ -237,7 +237,8 @@ class FrameProcessor:
             self.budget.relieve(time.monotonic())
             log.error(f'image dropped: out of memory: {error}. {MEMORY_ADVICE}', **throttle)
         else:
-            text = ''.join(traceback.format_exception(error))
+            known = isinstance(error, NetworkError)
+            text = str(error) if known else ''.join(traceback.format_exception(error))
             log.error(f'image dropped: {text}', **throttle)
         if self._failures_in_a_row >= FATAL_FAILURES:
             log.fatal(f'{FATAL_FAILURES} images failed in a row: giving up')

@@ -14,12 +14,10 @@ from rclpy.parameter import Parameter
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.settings import config as configuration
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.profiles import is_foreign
 from semantic_fast_sam_ros.core.settings.setting import Setting
 
-# Parameters that rclpy itself declares or reads.
-FOREIGN = ('use_sim_time', 'start_type_description_service')
 VOCABULARY = frozenset({'vocabulary', 'vocabulary_file'})
-FOREIGN_PREFIXES = ('qos_overrides.', 'diagnostic_updater.')
 
 
 class NodeParameters:
@@ -75,9 +73,7 @@ class NodeParameters:
         return {
             name: f'unknown parameter {name!r}{suggestion(name, self._settings)}'
             for name in names
-            if name not in self._settings
-            and name not in FOREIGN
-            and not name.startswith(FOREIGN_PREFIXES)
+            if name not in self._settings and not is_foreign(name)
         }
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:

@@ -3,9 +3,14 @@
 import os
 import sys
 import threading
-from typing import NoReturn
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
+
+if TYPE_CHECKING:
+    from semantic_fast_sam_ros.ros.node import SemanticFastSamNode
 
 # An image that is in work for longer, such as on a device that hangs, does not hold up the end.
 END_S = 5.0
@@ -41,6 +46,7 @@ def run() -> int:
     node: SemanticFastSamNode | None = None
     try:
         node = SemanticFastSamNode()
+        _tell_useless_files(node, sys.argv)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         spin(executor)
@@ -57,6 +63,19 @@ def run() -> int:
             node.destroy_node()
         shut_down()
     return 1 if node is not None and node.failed else 0
+
+
+def _tell_useless_files(node: 'SemanticFastSamNode', words: list[str]) -> None:
+    """Warn of parameter files that hold nothing for the node: rclpy passes over them silently."""
+    from semantic_fast_sam_ros.core.base.errors import ConfigError
+    from semantic_fast_sam_ros.core.settings.profiles import read_parameter_file
+
+    for word, file in pairwise(words):
+        if word == '--params-file':
+            try:
+                read_parameter_file(Path(file), node.get_fully_qualified_name())
+            except ConfigError as error:
+                node.get_logger().warning(str(error))
 
 
 def _end_by_force(code: int) -> None:

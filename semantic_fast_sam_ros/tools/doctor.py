@@ -17,7 +17,7 @@ from pathlib import Path
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import PACKAGE, cache_folder, resource_folder
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.networks.model_files import Model, models_of
 from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.tools.findings import Finding, Verdict, report
 
@@ -209,41 +209,32 @@ def _libraries() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     yield Finding('ok', 'models folder', str(weights.models_folder()))
     yield Finding('ok', 'cache', str(cache_folder()))
-    users: dict[str, list[str]] = {}
+    users: dict[Model, list[str]] = {}
     for profile in profiles.profiles():
-        for name in configuration.model_names(profiles.load_profile(profile)):
-            users.setdefault(name, []).append(profile)
-    for name, names in users.items():
-        place, reason = _find_model(name)
+        for model in models_of(profiles.load_profile(profile)):
+            users.setdefault(model, []).append(profile)
+    for model, names in users.items():
+        place, reason = _find_model(model)
         if place:
-            yield Finding('ok', name, f'{place} (profiles: {", ".join(names)})')
+            yield Finding('ok', model.name, f'{place} (profiles: {", ".join(names)})')
         else:
             verdict: Verdict = 'MISSING' if DEFAULT_PROFILE in names else 'note'
-            yield Finding(verdict, name, f'{reason} (profiles: {", ".join(names)})')
+            yield Finding(verdict, model.name, f'{reason} (profiles: {", ".join(names)})')
 
 
-def _find_model(name: str) -> tuple[str, str]:
+def _find_model(model: Model) -> tuple[str, str]:
     """Return (where a model is, '') or ('', what is wrong), without asking any network."""
     policy = weights.Policy(offline=True, trust_model_files=True)  # nothing is loaded here
     try:
-        return str(_finder(name)(name, policy)), ''
+        return str(model.find(policy)), ''
+    except ModuleNotFoundError:
+        pass  # told where the libraries are looked at
     except SemanticFastSamError as error:
         if 'is not here' not in str(error):
             return '', str(error)
-    if name in weights.KNOWN or '/' in name:
-        return '', f'absent; `{weights.PREFETCH} {name}` brings it'
+    if model.name in weights.KNOWN or '/' in model.name:
+        return '', f'absent; `{weights.PREFETCH} {model.name}` brings it'
     return '', 'absent, although it ships in models/: the checkout or installation is incomplete'
-
-
-def _finder(name: str) -> Callable[[str, weights.Policy], Path]:
-    if name.endswith(weights.CHECKPOINT_SUFFIXES):
-        return weights.checkpoint_file
-    with contextlib.suppress(ImportError):  # torch itself may be what is missing
-        from semantic_fast_sam_ros.core.open_vocabulary import clip_model
-
-        if clip_model.is_clip(name):
-            return clip_model.clip_folder
-    return weights.pretrained_folder
 
 
 def _importable(module: str) -> bool:

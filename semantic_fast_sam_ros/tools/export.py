@@ -17,8 +17,8 @@ from semantic_fast_sam_ros.bags.pictures import Picture, find_files, read_file
 from semantic_fast_sam_ros.benchmarking import scenes
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
-from semantic_fast_sam_ros.core.networks import engines, weights
-from semantic_fast_sam_ros.core.open_vocabulary.clip_model import clip_source
+from semantic_fast_sam_ros.core.networks import engines
+from semantic_fast_sam_ros.core.networks.model_files import models_of
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
@@ -103,17 +103,8 @@ def compare(
 
 
 def sources(config: Config) -> list[Path]:
-    """Return the file or folder of each network that a backend may run."""
-    policy, found = policy_of(config), [weights.checkpoint_file]
-    models = [config.masks.model]
-    if config.labeller in ('closed_set', 'hybrid'):
-        models.append(config.dense.model)
-        by_file = config.dense.model.endswith(weights.CHECKPOINT_SUFFIXES)
-        found.append(weights.checkpoint_file if by_file else weights.pretrained_folder)
-    files = [Path(find(name, policy)) for find, name in zip(found, models, strict=True)]
-    if config.labeller in ('clip', 'hybrid'):  # CLIP looks at crops
-        files.append(clip_source(config.clip, policy))
-    return files
+    """Return the file or folder of each model."""
+    return [model.find(policy_of(config)) for model in models_of(config)]
 
 
 def _timed(pipeline: SemanticFastSam, image: Rgb) -> tuple[NDArray[np.unsignedinteger], float]:

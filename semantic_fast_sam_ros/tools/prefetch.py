@@ -3,8 +3,7 @@
 import argparse
 
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.open_vocabulary import clip_model
-from semantic_fast_sam_ros.core.settings import config as configuration
+from semantic_fast_sam_ros.core.networks.model_files import models_of, named
 from semantic_fast_sam_ros.core.settings import profiles
 
 
@@ -16,24 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the models into the cache and print where they are."""
-    names = list(arguments.models)
+    weights.silence_libraries()
+    models = [named(name) for name in arguments.models]
     for profile in arguments.profile:
-        names += configuration.model_names(profiles.load_profile(profile))
-    if not names:
+        models += models_of(profiles.load_profile(profile))
+    if not models:
         known = ', '.join(sorted(weights.KNOWN))
         print(f'name models or a --profile; known files: {known}; or any Hugging Face name')
         return 2
-    weights.silence_libraries()
-    for name in dict.fromkeys(names):
-        print(f'{name}: {fetch(name)}')
-    return 0
-
-
-def fetch(name: str) -> str:
-    """Return where a model is, bringing it first if needed."""
     policy = weights.Policy(trust_model_files=True)  # fetching loads nothing
-    if name.endswith(weights.CHECKPOINT_SUFFIXES):
-        return str(weights.checkpoint_file(name, policy))
-    if clip_model.is_clip(name):
-        return str(clip_model.clip_folder(name, policy))
-    return str(weights.pretrained_folder(name, policy))
+    for model in dict.fromkeys(models):
+        print(f'{model.name}: {model.find(policy)}')
+    return 0

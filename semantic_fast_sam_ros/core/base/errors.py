@@ -20,6 +20,10 @@ class FrameError(SemanticFastSamError):
     """One image cannot be processed: it is dropped, the next one may be good."""
 
 
+class NetworkError(FrameError):
+    """What a network said of one image is of no use: the image was good, the network failed."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ' (did you mean ...?)' for a close match, else a list of what is known."""
     options = list(known)

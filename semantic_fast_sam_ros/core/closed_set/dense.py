@@ -1,6 +1,6 @@
 """Dense semantic branch: class probabilities for every pixel, from transformers or ultralytics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.exported import ExportedSegmenter
 from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks import answers, weights
 from semantic_fast_sam_ros.core.networks.batching import (
     Network,
     RunsNetwork,
@@ -22,8 +22,8 @@ from semantic_fast_sam_ros.core.networks.batching import (
     turns,
 )
 from semantic_fast_sam_ros.core.networks.engines import load_network
-from semantic_fast_sam_ros.core.networks.exported import find_exported
 from semantic_fast_sam_ros.core.networks.letterbox import letterbox
+from semantic_fast_sam_ros.core.networks.model_files import dense_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings.models import DenseSettings
@@ -34,11 +34,12 @@ ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own defa
 BY_QUERIES = ('maskformer', 'mask2former', 'oneformer')  # whose classes and masks come apart
 SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
 MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
+SEMANTIC = 'AutoModelForSemanticSegmentation'
 # (architecture suffix, the Auto class that loads it); the first that fits is taken
 AUTO_CLASSES = (
     ('ForUniversalSegmentation', 'AutoModelForUniversalSegmentation'),
     ('ForInstanceSegmentation', 'AutoModelForInstanceSegmentation'),
-    ('ForSemanticSegmentation', 'AutoModelForSemanticSegmentation'),
+    ('ForSemanticSegmentation', SEMANTIC),
 )
 
 
@@ -73,14 +74,14 @@ class TransformersSegmenter(RunsNetwork):
         runtime: Runtime,
     ) -> None:
         """Load a folder; raises ModelError if it holds no segmentation model."""
-        self._size = settings.image_size
+        self._size, self._name = settings.image_size, folder.name
         self._runtime = runtime
         self._model, self._processor = _load_transformers(folder)
         self._model.to(
             device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
         )
         names = self._model.config.id2label
-        self.class_names = tuple(str(names[i]) for i in sorted(names))
+        self.class_names = answers.class_names([str(names[i]) for i in sorted(names)])
         self._task_inputs = self._tokenise_task(folder)
         self._statistics = _statistics(self._processor)
         self._network: Network | None = None
@@ -102,7 +103,7 @@ class TransformersSegmenter(RunsNetwork):
             pixels = [self._preprocess(image) for image in images]
         with self._turn, stage('dense_network'):
             found = run_together(self._network, pixels)
-        return [DenseMap(logits[0], are_logits=True) for (logits,) in found]
+        return [DenseMap(self._scores(logits), are_logits=True) for (logits,) in found]
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
@@ -119,7 +120,10 @@ class TransformersSegmenter(RunsNetwork):
             masks = functional.interpolate(masks, MASK2FORMER_GRID, mode='bilinear')
         shares = output['class_queries_logits'][0].float().softmax(-1)[:, :-1]
         scores = torch.einsum('qc,qhw->chw', shares, masks[0].sigmoid())
-        return DenseMap(scores, are_logits=False)
+        return DenseMap(self._scores(scores[None]), are_logits=False)
+
+    def _scores(self, found: Tensor) -> Tensor:
+        return answers.class_logits(self._name, found[0], len(self.class_names))
 
     def _preprocess(self, image: Tensor) -> Tensor:
         """Resize and normalise as the checkpoint's processor says, on the image's device."""
@@ -186,12 +190,12 @@ class UltralyticsSegmenter(RunsNetwork):
         runtime: Runtime,
     ) -> None:
         """Load the checkpoint; raises ModelError if it is not a semantic network."""
-        self._size = settings.image_size
+        self._size, self._name = settings.image_size, checkpoint.name
         self._dtype = runtime.dtype
         self._network = load_network(
             lambda: _load_semantic(checkpoint, runtime), checkpoint, runtime
         )
-        self.class_names = class_names(self._network)
+        self.class_names = answers.class_names(class_names(self._network))
         self._turn = turns(self._network)
 
     def segment(self, image: Tensor) -> DenseMap:
@@ -205,9 +209,12 @@ class UltralyticsSegmenter(RunsNetwork):
         with self._turn, stage('dense_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
-            DenseMap(place.crop(_enlarged(logits, batch))[0], are_logits=True)
+            DenseMap(self._scores(place.crop(_enlarged(logits, batch))), are_logits=True)
             for (logits,), (batch, place) in zip(found, fitted, strict=True)
         ]
+
+    def _scores(self, found: Tensor) -> Tensor:
+        return answers.class_logits(self._name, found[0], len(self.class_names))
 
     def _side(self, image: Tensor) -> int:
         """Return the longer side that an image is scaled to."""
@@ -252,17 +259,13 @@ def load_dense(settings: DenseSettings, policy: Policy, runtime: Runtime) -> Den
         ModelError: the model is missing, damaged or of another kind.
         ConfigError: the settings name other classes than an exported network has.
     """
-    exported = find_exported(Path(settings.model).expanduser())
-    if exported is not None:
-        return ExportedSegmenter(exported, settings, runtime)
-    by_ultralytics = settings.backend == 'ultralytics' or (
-        settings.backend == 'auto' and settings.model.endswith('.pt')
-    )
-    if by_ultralytics:
-        checkpoint = weights.checkpoint_file(settings.model, policy)
-        return UltralyticsSegmenter(checkpoint, settings, runtime)
-    folder = weights.pretrained_folder(settings.model, policy)
-    return TransformersSegmenter(folder, settings, runtime)
+    model = dense_model(settings)
+    kinds: dict[str, Callable[[Path, DenseSettings, Runtime], DenseSegmenter]] = {
+        'exported': ExportedSegmenter,
+        'checkpoint': UltralyticsSegmenter,
+        'transformers': TransformersSegmenter,
+    }
+    return kinds[model.kind](model.find(policy), settings, runtime)
 
 
 def _statistics(processor: Any) -> tuple[Tensor, Tensor] | None:
@@ -300,6 +303,11 @@ def _load_transformers(folder: Path) -> tuple[Any, Any]:
         if auto is None:
             raise ModelError(
                 f'{folder}: {architecture or "its model"} is not a segmentation model'
+            )
+        if auto != SEMANTIC and config.model_type not in BY_QUERIES:
+            raise ModelError(
+                f'{folder} is a {config.model_type} ({architecture}), which this package cannot '
+                f'run; of universal segmenters it runs {", ".join(BY_QUERIES)}'
             )
         model = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32, **local)
         if config.model_type == 'oneformer':  # else it fetches class names from another repository

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch.nn.functional as functional
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.networks.answers import require_finite
+
 NO_EVIDENCE = 1e-6  # score of every class where no query claims the pixel
 
 
@@ -21,7 +23,11 @@ class DenseMap:
 
         Logits are interpolated before the softmax, as transformers' and ultralytics' own
         post-processing does.
+
+        Raises:
+            NetworkError: some scores are no numbers.
         """
+        require_finite('the segmenter', self.scores)
         scores = self.scores.float()
         if self.finished and scores.shape[1:] != size:
             scores = functional.interpolate(scores[None], size, mode='nearest-exact')[0]

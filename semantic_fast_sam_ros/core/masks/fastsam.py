@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.masks.prototypes import PrototypeMasks
 from semantic_fast_sam_ros.core.masks.suppression import suppress
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.batching import RunsNetwork, run_together, turns
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
@@ -55,6 +56,7 @@ class FastSamGenerator(RunsNetwork):
     def propose(self, image: Tensor, found: Detections) -> MaskProposals:
         """Propose masks, best score first, for an image and what `detect` found in it."""
         settings = self.settings
+        require_finite('the mask network', found.predicted, found.prototypes)
         kept = suppress(
             found.predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
         )
@@ -97,11 +99,24 @@ class _Outputs(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.end_to_end = bool(getattr(network, 'end2end', False))  # YOLO26: needs no suppression
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
         predicted, prototypes = self.network(batch)[0]
+        if self.end_to_end:
+            predicted = _as_anchors(predicted)
         return predicted, prototypes
+
+
+def _as_anchors(found: Tensor) -> Tensor:
+    """Return what an end-to-end head has picked, (N, picks, 6 + K), as others say it.
+
+    Its boxes are corners, and it says a class: that is the only one.
+    """
+    low, high = found[..., :2], found[..., 2:4]
+    parts = ((low + high) / 2, high - low, found[..., 4:5], found[..., 6:])
+    return torch.cat(parts, -1).transpose(1, 2)
 
 
 def _load(checkpoint: Path, runtime: Runtime) -> nn.Module:

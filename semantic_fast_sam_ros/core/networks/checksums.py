@@ -39,8 +39,13 @@ def verify(path: Path) -> None:
         )
 
 
+def content(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or one of all files of a folder."""
+    return _sha256(path) if path.is_file() else checksum(path)
+
+
 def checksum(path: Path) -> str:
-    """Return one SHA-256 of a file, or of all files of a folder."""
+    """Return one SHA-256 of a file's or a folder's files, their names with them."""
     return hashlib.sha256(json.dumps(_checksums(path), sort_keys=True).encode()).hexdigest()
 
 

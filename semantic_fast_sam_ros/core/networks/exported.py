@@ -13,7 +13,6 @@ from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.networks import engines
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 
-SUFFIXES = ('.onnx', '.xml', '.tflite')
 # ONNX Runtime's words where NumPy has others.
 ONNX_TYPES = {'float': 'float32', 'double': 'float64'}
 Array = NDArray[Any]
@@ -40,14 +39,6 @@ class ExportedNetwork(Protocol):
     def __call__(self, batch: Array) -> list[Array]:
         """Run it on a batch of the first input's shape and type; all outputs, as declared."""
         ...
-
-
-def find_exported(path: Path) -> Path | None:
-    """Return the network that a path names: a file, or the one in a folder; None without one."""
-    if path.suffix in SUFFIXES and path.is_file():
-        return path
-    found = [file for suffix in SUFFIXES for file in sorted(path.glob(f'*{suffix}'))]
-    return found[0] if len(found) == 1 else None
 
 
 def open_exported(file: Path, runtime: Runtime) -> ExportedNetwork:

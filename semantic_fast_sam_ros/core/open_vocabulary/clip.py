@@ -24,10 +24,11 @@ class ClipLabeller:
         """Encode the vocabulary.
 
         Raises:
-            ConfigError: clip.negatives is no list of names.
+            ConfigError: clip.negatives is no list of names, or names are too long to differ.
         """
         self.model = model
         self._config = config
+        self.check(vocabulary)
         self._classifier = self.prepare(vocabulary)
 
     @property
@@ -41,7 +42,8 @@ class ClipLabeller:
         return (self.model,)
 
     def check(self, vocabulary: Vocabulary) -> None:
-        """Take any vocabulary."""
+        """Refuse names that CLIP cannot tell apart: long ones that begin alike."""
+        self.model.require_distinct(vocabulary, TEMPLATES[self._config.clip.templates])
 
     def prepare(self, vocabulary: Vocabulary) -> TextClassifier:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""

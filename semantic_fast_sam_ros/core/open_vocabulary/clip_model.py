@@ -10,15 +10,16 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
+from semantic_fast_sam_ros.core.networks import model_files, weights
+from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings.models import ClipSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
-CONFIG_NAME = 'open_clip_config.json'
 TEXT_BATCH = 256  # texts encoded at once
 # Crops encoded at once, neither more nor fewer, where it is not torch that encodes them: other
 # libraries prepare anew for each number, and the number of masks changes with each image.
@@ -64,6 +65,19 @@ class ClipModel(RunsNetwork):
             vectors.append(self.network.encode_text(tokens).float())
         return functional.normalize(torch.cat(vectors), dim=1)
 
+    def require_distinct(self, vocabulary: Vocabulary, templates: Sequence[str]) -> None:
+        """Raise ConfigError for two classes whose names are the same as far as it reads them."""
+        template = min(templates, key=lambda t: t.index('{'))  # leaves most room for the name
+        known: dict[frozenset[tuple[int, ...]], str] = {}
+        for c in vocabulary.classes:
+            tokens = self._tokenizer([template.format(name) for name in c.names])
+            first = known.setdefault(frozenset(map(tuple, tokens.tolist())), c.name)
+            if first != c.name:
+                raise ConfigError(
+                    f'CLIP reads the first {tokens.shape[1]} tokens of a name only, and there '
+                    f'{first!r} and {c.name!r} are the same: make them shorter'
+                )
+
     def encode_crops(self, crops: Tensor) -> Tensor:
         """Return unit vectors, (N, dim) float32, of crops (N, 3, size, size) 0-255 RGB."""
         pixels = self.normalise(crops)
@@ -71,6 +85,7 @@ class ClipModel(RunsNetwork):
             vectors = self._network(pixels)[0]
         else:
             vectors = _in_batches(self._network, pixels)
+        require_finite('CLIP', vectors)
         return functional.normalize(vectors.float(), dim=1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -115,59 +130,12 @@ def load_clip(settings: ClipSettings, policy: Policy, runtime: Runtime) -> ClipM
     import open_clip
 
     with _quiet():
-        source = clip_source(settings, policy)
+        source = model_files.clip_model(settings).find(policy)
         if settings.checkpoint:
             network, tokenizer = _from_file(open_clip, source, settings.model)
         else:
             network, tokenizer = _from_folder(open_clip, source)
     return ClipModel(network, tokenizer, source, runtime)
-
-
-def clip_source(settings: ClipSettings, policy: Policy) -> Path:
-    """Return the file or the local folder that holds the weights; see `clip_folder`."""
-    if settings.checkpoint:
-        return Path(settings.checkpoint).expanduser()
-    return clip_folder(settings.model, policy)
-
-
-def clip_folder(name: str, policy: Policy) -> Path:
-    """Return the local folder of an open_clip model.
-
-    Args:
-        name: a folder, one in models/, `ARCHITECTURE/TAG` of open_clip's list such as
-            `MobileCLIP2-S0/dfndr2b`, or a hub name.
-        policy: whether it may be downloaded.
-
-    Raises:
-        ModelError: missing and not to be had.
-    """
-    import open_clip
-
-    name = name.removeprefix('hf-hub:')
-    architecture, _, tag = name.partition('/')
-    if architecture in open_clip.list_models():
-        tags = open_clip.list_pretrained_tags_by_model(architecture)
-        hub = open_clip.get_pretrained_cfg(architecture, tag).get('hf_hub', '') if tag else ''
-        if not hub:
-            raise ModelError(
-                f'clip.model {name!r} needs a set of weights that a hub holds: write '
-                f'`{architecture}/TAG` with one of {", ".join(tags) or "(none)"}, '
-                'or name a file in clip.checkpoint'
-            )
-        name = hub.rstrip('/')
-    return weights.pretrained_folder(name, policy, CONFIG_NAME)
-
-
-def is_clip(name: str) -> bool:
-    """Return whether a name is one of open_clip's list, or of a folder in its format."""
-    places = (Path(name).expanduser(), weights.models_folder() / name)
-    if any((place / CONFIG_NAME).is_file() for place in places):
-        return True
-    try:
-        import open_clip
-    except ImportError:
-        return False
-    return name.partition('/')[0] in open_clip.list_models()
 
 
 def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:
@@ -187,8 +155,6 @@ def _from_file(open_clip: Any, file: Path, architecture: str) -> tuple[Any, Any]
             f'with clip.checkpoint, clip.model is an open_clip architecture such as '
             f'MobileCLIP2-S0, not {architecture!r}'
         )
-    if not file.is_file():
-        raise ModelError(f'no file {file} (clip.checkpoint)')
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     known = open_clip.get_pretrained_cfg(architecture, tags[0]) if tags else {}
     try:

@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.model_files import transformers_model
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
@@ -231,7 +232,7 @@ def load_text_segmenter(
     Raises:
         ModelError: the model is missing, damaged or of another kind.
     """
-    folder = weights.pretrained_folder(config.dense.model, policy)
+    folder = transformers_model(config.dense.model).find(policy)
     return SEGMENTERS[config.labeller](folder, device, dtype)
 
 

@@ -10,6 +10,7 @@ from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
+from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabulary
 
@@ -51,7 +52,7 @@ class HybridLabeller:
         """Refuse names that are to come from the segmenter and are not of its classes.
 
         Raises:
-            ConfigError: there is such a name.
+            ConfigError: there is such a name, or CLIP cannot tell two of its own apart.
         """
         for c in vocabulary.classes:
             if c.source == 'dense' and not self._knows(c):
@@ -60,6 +61,9 @@ class HybridLabeller:
                     f'{c.name!r} has the source dense, and is not a class of the dense model'
                     + suggestion(c.name, known)
                 )
+        if by_clip := tuple(c for c in vocabulary.classes if not self._is_dense(c)):
+            templates = TEMPLATES[self._config.clip.templates]
+            self._model.require_distinct(Vocabulary(by_clip), templates)
 
     def prepare(self, vocabulary: Vocabulary) -> PreparedNames:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""

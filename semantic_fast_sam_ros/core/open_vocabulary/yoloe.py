@@ -9,6 +9,7 @@ from semantic_fast_sam_ros.core.closed_set import voting
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals, PixelLabels
 from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.model_files import checkpoint
 from semantic_fast_sam_ros.core.open_vocabulary.yoloe_network import (
     Instances,
     YoloeNetwork,
@@ -141,9 +142,9 @@ def load_yoloe(
         ModelError: a model is missing, damaged, not trusted or of another kind.
     """
     weights.silence_libraries()
-    checkpoint = weights.checkpoint_file(config.yoloe.model, policy)
-    text = YoloeText(weights.checkpoint_file(config.yoloe.text_model, policy), device)
-    network = YoloeNetwork(checkpoint, text, config.yoloe, device, dtype)
+    file = checkpoint(config.yoloe.model).find(policy)
+    text = YoloeText(checkpoint(config.yoloe.text_model).find(policy), device)
+    network = YoloeNetwork(file, text, config.yoloe, device, dtype)
     return YoloeLabeller(network, vocabulary, config)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.fastsam import BOX_AND_SCORE, load_ultralytics
+from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
 from semantic_fast_sam_ros.core.settings.models import YoloeSettings
 
@@ -138,6 +139,7 @@ class YoloeNetwork:
         batch, place = letterbox(image, self.settings.image_size, self._dtype)
         # As `vpe`, vectors are taken as they are; as `tpe` they would be tuned once more.
         (predicted, prototypes), _ = self._network.predict(batch, vpe=classes[None])
+        require_finite('YOLOE', predicted, prototypes)
         kept = non_max_suppression(
             predicted.float(),
             self.settings.confidence,

@@ -11,14 +11,12 @@ from typing import Any, cast
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.settings.models import (
-    ENGINE_PRESETS,
     ClipSettings,
     DenseSettings,
     MaskSettings,
     SsaEngineSettings,
     VoteSettings,
     YoloeSettings,
-    resolve_preset,
 )
 from semantic_fast_sam_ros.core.settings.node import (
     CAMERA_INFO,
@@ -30,6 +28,7 @@ from semantic_fast_sam_ros.core.settings.node import (
 )
 from semantic_fast_sam_ros.core.settings.setting import Setting, Value, setting
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
+from semantic_fast_sam_ros.core.settings.yaml_values import converted, hint
 
 
 @dataclass(frozen=True)
@@ -169,13 +168,10 @@ def from_values(values: Mapping[str, object]) -> Config:
 
 def check(known: Setting, value: object) -> Value:
     """Return a value in the setting's type, or raise a ConfigError that says what is allowed."""
-    if known.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    listed = known.name in LISTS and isinstance(value, list | tuple) and len(value) > 0
-    if listed and all(isinstance(name, str) for name in cast(list[object], value)):
-        value = ', '.join(cast(list[str], value))  # as YAML and launch files read `[road, car]`
+    value = converted(known, value)
     if type(value) is not known.kind:
-        raise ConfigError(f'{known.name} must be a {known.kind.__name__}, not {value!r}')
+        kind, advice = known.kind.__name__, hint(known, value)
+        raise ConfigError(f'{known.name} must be a {kind}, not {value!r}{advice}')
     if known.choices and value not in known.choices:
         raise ConfigError(f'{known.name} must be one of {", ".join(known.choices)}, not {value!r}')
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -213,7 +209,8 @@ def parse_cameras(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(','))
     if not all(name.isascii() and name.isidentifier() for name in names):
         raise ConfigError(
-            f'cameras must list names of letters, digits and _ such as `front, left`, not {text!r}'
+            'cameras must list names of letters, digits and _ that begin with no digit, such as '
+            f'`front, left`, not {text!r}'
         )
     if len(set(names)) < len(names):
         raise ConfigError(f'cameras names one twice: {text!r}')
@@ -245,8 +242,6 @@ def parse_colour(text: str) -> tuple[float, float, float] | None:
     return red, green, blue
 
 
-# Settings that YAML and launch files may give as a list.
-LISTS = ('vocabulary', 'cameras', 'dense.classes')
 # Settings whose text has a form of its own.
 PARSERS: dict[str, Callable[[str], object]] = {
     'output.size': parse_size,
@@ -256,23 +251,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     'dense.mean': parse_colour,
     'dense.std': parse_colour,
 }
-
-
-def model_names(config: Config) -> list[str]:
-    """Return the models that a configuration loads, each once."""
-    dense, clip = [config.dense.model], [config.clip.model]
-    engine = resolve_preset(config.ssa_engine)
-    labellers = {
-        'closed_set': dense,
-        'clipseg': dense,
-        'groupvit': dense,
-        'clip': clip,
-        'clip_dense': clip,
-        'hybrid': [*dense, *clip],
-        'yoloe': [config.yoloe.model, config.yoloe.text_model],
-        'ssa_engine': [getattr(engine, stage) for stage in ENGINE_PRESETS[engine.preset]],
-    }
-    return list(dict.fromkeys([config.masks.model, *labellers.get(config.labeller, [])]))
 
 
 def _walk(section: type, prefix: str = '') -> Iterator[tuple[str, 'Field[Any]']]:

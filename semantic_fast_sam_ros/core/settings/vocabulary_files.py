@@ -1,5 +1,8 @@
 """Vocabularies as users write them: shipped names, YAML files, lists in one line, group maps."""
 
+import difflib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
@@ -12,56 +15,107 @@ from semantic_fast_sam_ros.core.settings.vocabulary import (
     apply_groups,
     colour_of,
 )
-from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml, read_yaml
+from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml, read_text, read_yaml
 
+YAML, LINES = ('.yaml', '.yml', '.json'), ('.txt', '.names')  # kinds of files
+BRACKETS = ('[]', '{}', '()')
+NO_NAME = ',:;{}[]='  # what stands in no name that is one of a list
+CLOSE = 0.8  # similarity from which a name is taken for a shipped one, mistyped
 CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group', 'source')
 
 
 def parse_list(text: str) -> Vocabulary:
-    """Read 'road, car | vehicle, dog': classes by comma, prompts of a class by bar.
+    """Read 'road, car | vehicle, dog': classes by comma, semicolon or line, prompts by bar.
 
-    Brackets round the list are allowed, as launch files write them.
+    Brackets round the list and dashes before lines are allowed, as YAML and launch files write
+    them.
+
+    Raises:
+        ConfigError: a name is empty, or holds what no name does.
     """
-    body = text.strip().removeprefix('[').removesuffix(']')
+    body = text.strip()
+    for opening, closing in BRACKETS:
+        if body.startswith(opening) and body.endswith(closing):
+            body = body[1:-1].strip()
+    lines = [line.strip().removeprefix('- ') for line in body.splitlines() if line.strip()] or ['']
+    return _of_entries([entry for line in lines for entry in re.split('[,;]', line)], repr(text))
+
+
+def load(path: Path) -> Vocabulary:
+    """Read a vocabulary file: `classes: [{name: ..., colour: [r, g, b], ...}]`, or lines.
+
+    A file of lines (.txt, .names) has a name in each, with further prompts after bars.
+
+    Raises:
+        ConfigError: the file is missing or malformed; the message names the file and entry.
+    """
+    if path.suffix.lower() in LINES:
+        lines = (line.partition('#')[0].strip() for line in read_text(path).splitlines())
+        return _of_entries([line for line in lines if line] or [''], str(path))
+    return _of_content(read_yaml(path), str(path))
+
+
+def resolve(text: str) -> Vocabulary:
+    """Read a vocabulary setting: a name in config/vocabularies, a file, or a list.
+
+    Raises:
+        ConfigError: it is none of them; a name much like a shipped one is taken for a mistake.
+    """
+    text = text.strip()
+    if text.startswith('classes:'):
+        return _of_content(parse_yaml(text, 'vocabulary'), 'vocabulary')
+    if re.fullmatch(r'[^,;|\n]+\.[A-Za-z]{2,5}', text):
+        if Path(text).suffix.lower() not in (*YAML, *LINES):
+            known = ', '.join((*YAML, *LINES))
+            raise ConfigError(f'vocabulary {text!r}: files of names are {known}')
+        return load(Path(text).expanduser())
+    shipped = _shipped(text) if re.fullmatch(r'[\w -]+', text) else None
+    return load(shipped) if shipped else parse_list(text)
+
+
+def _shipped(text: str) -> Path | None:
+    """Return the shipped vocabulary of a name, whatever its case; None if it is no such name."""
+    folder = resource_folder('config') / 'vocabularies'
+    known = {path.stem: path for path in folder.glob('*.yaml')}
+    name = re.sub('[ -]', '_', text.lower())
+    if name in known:
+        return known[name]
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=CLOSE):
+        raise ConfigError(
+            f'vocabulary {text!r}: did you mean {close[0]!r}, which ships? For one class of that '
+            f'name write `[{text}]`'
+        )
+    return None
+
+
+def _of_entries(entries: Sequence[str], source: str) -> Vocabulary:
     classes = []
-    for index, entry in enumerate(body.split(','), start=1):
+    for index, entry in enumerate(entries, start=1):
         names = [name.strip().strip('\'"').strip() for name in entry.split('|')]
         if not all(names):
-            raise ConfigError(f'vocabulary entry {index} of {text!r} has an empty name')
+            raise ConfigError(f'vocabulary entry {index} of {source} has an empty name')
+        if wrong := set(entry) & set(NO_NAME):
+            raise ConfigError(
+                f'vocabulary entry {index} of {source}, {entry.strip()!r}, has {min(wrong)!r} in '
+                'it: write `road, car | vehicle`, or name a file'
+            )
         prompts = tuple(names) if len(names) > 1 else ()
         classes.append(SemanticClass(index, names[0], colour_of(index), prompts))
     return Vocabulary(tuple(classes))
 
 
-def load(path: Path) -> Vocabulary:
-    """Read a vocabulary file, `classes: [{name: ..., colour: [r, g, b], ...}]`.
-
-    Raises:
-        ConfigError: the file is missing or malformed; the message names the file and entry.
-    """
-    content = read_yaml(path)
+def _of_content(content: object, source: str) -> Vocabulary:
     entries = content.get('classes') if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise ConfigError(f'{path}: expected a list under the key "classes"')
+        raise ConfigError(f'{source}: expected a list under the key "classes"')
     vocabulary = Vocabulary(
-        tuple(_read_class(path, index, entry) for index, entry in enumerate(entries, start=1))
+        tuple(_read_class(source, index, entry) for index, entry in enumerate(entries, start=1))
     )
     groups: dict[str, list[str]] = {}
     for c, entry in zip(vocabulary.classes, entries, strict=True):
         if isinstance(entry, dict) and entry.get('group'):
             groups.setdefault(str(entry['group']), []).append(c.name)
     return apply_groups(vocabulary, groups) if groups else vocabulary
-
-
-def resolve(text: str) -> Vocabulary:
-    """Read a vocabulary setting: a name in config/vocabularies, a YAML file, or a list."""
-    text = text.strip()
-    if text.endswith(('.yaml', '.yml')):
-        return load(Path(text).expanduser())
-    shipped = resource_folder('config') / 'vocabularies' / f'{text}.yaml'
-    if text.isidentifier() and shipped.exists():
-        return load(shipped)
-    return parse_list(text)
 
 
 def requested(config: Config) -> Vocabulary | None:
@@ -111,7 +165,7 @@ def read_groups(text: str) -> dict[str, list[str]]:
     return groups
 
 
-def _read_class(path: Path, index: int, entry: object) -> SemanticClass:
+def _read_class(path: str, index: int, entry: object) -> SemanticClass:
     where = f'{path}, class {index}'
     if isinstance(entry, str):
         entry = {'name': entry}

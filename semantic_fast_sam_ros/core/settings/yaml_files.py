@@ -16,8 +16,13 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ConfigError: it does not exist, is not text, or is not YAML.
     """
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, UTF-8 with or without a mark; raises ConfigError if it has none."""
     try:
-        return parse_yaml(path.read_text(encoding='utf-8'), str(path))
+        return path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'cannot read {path}: {error}') from error
 

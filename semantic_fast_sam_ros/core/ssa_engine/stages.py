@@ -7,8 +7,9 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter, load_dense
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.networks.model_files import transformers_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
-from semantic_fast_sam_ros.core.networks.weights import Policy, pretrained_folder
+from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel, load_clip
 from semantic_fast_sam_ros.core.open_vocabulary.dense_text import ClipSegSegmenter
 from semantic_fast_sam_ros.core.settings.config import Config
@@ -68,7 +69,7 @@ def load_stages(config: Config, policy: Policy, runtime: Runtime) -> Stages:
     clip = replace(config.clip, model=settings.clip_model, checkpoint='')
     return Stages(
         tuple(closed_sets),
-        BlipCaptioner(pretrained_folder(settings.caption_model, policy), device, dtype),
+        BlipCaptioner(transformers_model(settings.caption_model).find(policy), device, dtype),
         load_clip(clip, policy, runtime),
-        ClipSegSegmenter(pretrained_folder(settings.clipseg_model, policy), device, dtype),
+        ClipSegSegmenter(transformers_model(settings.clipseg_model).find(policy), device, dtype),
     )

@@ -5,6 +5,7 @@ import pytest
 import torch
 from data_sets import data_set
 
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.images.labels import read_labels
@@ -13,6 +14,7 @@ from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.core.settings.vocabulary_files import resolve
 
 FOLDER = resource_folder('models') / 'clip_camvid'
@@ -69,3 +71,13 @@ def test_real_segments_get_their_names() -> None:
                 right += int(ours.label(image, proposals).class_ids[0, 0]) == expected
             total += 1
     assert total >= 15 and right >= 0.75 * total, f'{right} of {total}'
+
+
+def test_names_that_are_the_same_as_far_as_it_reads_are_refused() -> None:
+    ours = labeller('road, road sign, rail road')
+    ours.check(ours.vocabulary)
+    start = (
+        'a long grey wall of old bricks with moss and small plants that grow beside the road in'
+    )
+    with pytest.raises(ConfigError, match=r'first 24 tokens .* are the same'):
+        ours.check(from_names([f'{start} a town', f'{start} a village with few houses']))

@@ -20,7 +20,7 @@ def test_values_survive_flattening_and_building() -> None:
         ({'masks.iou': 1.5}, 'masks.iou must lie in 0 ... 1'),
         ({'masks.iou': float('nan')}, 'masks.iou must lie in 0 ... 1'),
         ({'masks.image_size': True}, 'masks.image_size must be a int'),
-        ({'masks.image_size': 448.0}, 'masks.image_size must be a int'),
+        ({'masks.image_size': 448.5}, 'masks.image_size must be a int'),
         ({'vote.mode': 'loud'}, 'vote.mode must be one of'),
         ({'output.size': '640'}, 'WIDTHxHEIGHT'),
         ({'output.size': '0x480'}, 'WIDTHxHEIGHT'),
@@ -78,18 +78,3 @@ def test_a_malformed_profile_says_what_is_wrong(tmp_path, text: str, words: str)
     with pytest.raises(ConfigError) as refused:
         profiles.load_profile(str(file))
     assert words in str(refused.value)
-
-
-def test_a_preset_names_the_models_of_stages_that_name_none() -> None:
-    light = config.model_names(config.from_values({'labeller': 'ssa_engine'}))
-    own = {'labeller': 'ssa_engine', 'ssa_engine.preset': 'full', 'ssa_engine.clip_model': 'mine'}
-    full = config.model_names(config.from_values(own))
-    assert len(light) == len(full) == 6
-    assert 'Salesforce/blip-image-captioning-base' in light
-    assert 'shi-labs/oneformer_coco_swin_large' in full
-    assert full[4] == 'mine'
-
-
-def test_one_network_for_masks_and_names_is_listed_once() -> None:
-    names = config.model_names(profiles.load_profile('yoloe'))
-    assert names == ['yoloe-26s-seg.pt', 'mobileclip2_b.ts']

@@ -1,0 +1,160 @@
+"""Which file or folder each model is: the one answer for whoever loads, brings or checks it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.networks import weights
+from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.models import (
+    ClipSettings,
+    DenseSettings,
+    SsaEngineSettings,
+    resolve_preset,
+)
+
+CLIP_CONFIG = 'open_clip_config.json'
+EXPORTED = ('.onnx', '.xml', '.tflite')
+Kind = Literal['checkpoint', 'transformers', 'exported', 'open_clip', 'open_clip file']
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the settings name it."""
+
+    name: str
+    kind: Kind  # checkpoint: of ultralytics; transformers, open_clip: a folder in that format
+
+    def find(self, policy: Policy) -> Path:
+        """Return its local file or folder, which is downloaded if it may be.
+
+        Raises:
+            ModelError: missing and not to be had, not trusted, or changed since it came.
+        """
+        if self.kind == 'checkpoint':
+            return weights.checkpoint_file(self.name, policy)
+        if self.kind == 'transformers':
+            return weights.pretrained_folder(self.name, policy)
+        if self.kind == 'open_clip':
+            return _clip_folder(self.name, policy)
+        given = Path(self.name).expanduser()
+        file = find_exported(given) if self.kind == 'exported' else given
+        if file is None or not file.is_file():
+            raise ModelError(f'no file {given} (of the kind {self.kind})')
+        return file
+
+
+def models_of(config: Config) -> list[Model]:
+    """Return the models that a configuration loads, each once, that of the masks first."""
+    labellers = {
+        'closed_set': [dense_model(config.dense)],
+        'clipseg': [transformers_model(config.dense.model)],
+        'groupvit': [transformers_model(config.dense.model)],
+        'clip': [clip_model(config.clip)],
+        'clip_dense': [clip_model(config.clip)],
+        'hybrid': [dense_model(config.dense), clip_model(config.clip)],
+        'yoloe': [checkpoint(config.yoloe.model), checkpoint(config.yoloe.text_model)],
+        'ssa_engine': _engine_models(resolve_preset(config.ssa_engine), config.dense),
+    }
+    found = [checkpoint(config.masks.model), *labellers.get(config.labeller, [])]
+    return list(dict.fromkeys(found))
+
+
+def named(name: str) -> Model:
+    """Return the model that a name alone means, as `prefetch` is given it."""
+    if name.endswith(weights.CHECKPOINT_SUFFIXES):
+        return checkpoint(name)
+    return Model(name, 'open_clip' if _is_clip(name) else 'transformers')
+
+
+def find_exported(path: Path) -> Path | None:
+    """Return the network that a path names: a file, or the one in a folder; None without one."""
+    if path.suffix in EXPORTED and path.is_file():
+        return path
+    found = [file for suffix in EXPORTED for file in sorted(path.glob(f'*{suffix}'))]
+    return found[0] if len(found) == 1 else None
+
+
+def checkpoint(name: str) -> Model:
+    """Return the model of a setting that names an ultralytics checkpoint."""
+    return Model(name, 'checkpoint')
+
+
+def transformers_model(name: str) -> Model:
+    """Return the model of a setting that names a Hugging Face folder."""
+    return Model(name, 'transformers')
+
+
+def dense_model(settings: DenseSettings) -> Model:
+    """Return the model that `dense.model` names."""
+    path = Path(settings.model).expanduser()
+    if path.suffix in EXPORTED or find_exported(path) is not None:
+        return Model(settings.model, 'exported')
+    automatic = settings.backend == 'auto' and settings.model.endswith('.pt')
+    if automatic or settings.backend == 'ultralytics':
+        return checkpoint(settings.model)
+    return transformers_model(settings.model)
+
+
+def clip_model(settings: ClipSettings) -> Model:
+    """Return the model that `clip.model`, or `clip.checkpoint`, names."""
+    if settings.checkpoint:
+        return Model(settings.checkpoint, 'open_clip file')
+    return Model(settings.model, 'open_clip')
+
+
+def _engine_models(engine: SsaEngineSettings, dense: DenseSettings) -> list[Model]:
+    segmenters = (engine.coco_model, engine.ade20k_model)
+    return [
+        *(dense_model(replace(dense, model=name)) for name in segmenters),
+        transformers_model(engine.caption_model),
+        Model(engine.clip_model, 'open_clip'),
+        transformers_model(engine.clipseg_model),
+    ]
+
+
+def _clip_folder(name: str, policy: Policy) -> Path:
+    """Return the folder of an open_clip model.
+
+    Named by a folder, one in models/, a hub name, or `ARCHITECTURE/TAG` of open_clip's list such
+    as `MobileCLIP2-S0/dfndr2b`.
+    """
+    if not _is_clip_folder(name):
+        name = _hub_name(name.removeprefix('hf-hub:'))
+    return weights.pretrained_folder(name, policy, CLIP_CONFIG)
+
+
+def _hub_name(name: str) -> str:
+    import open_clip as untyped_open_clip
+
+    open_clip: Any = untyped_open_clip
+    architecture, _, tag = name.partition('/')
+    if architecture not in open_clip.list_models():
+        return name
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    hub = open_clip.get_pretrained_cfg(architecture, tag).get('hf_hub', '') if tag else ''
+    if not hub:
+        raise ModelError(
+            f'clip.model {name!r} needs a set of weights that a hub holds: write '
+            f'`{architecture}/TAG` with one of {", ".join(tags) or "(none)"}, '
+            'or name a file in clip.checkpoint'
+        )
+    return str(hub).rstrip('/')
+
+
+def _is_clip(name: str) -> bool:
+    """Return whether a name is one of open_clip's list, or of a folder in its format."""
+    if _is_clip_folder(name):
+        return True
+    try:
+        import open_clip
+    except ImportError:
+        return False
+    return name.partition('/')[0] in open_clip.list_models()
+
+
+def _is_clip_folder(name: str) -> bool:
+    places = (Path(name).expanduser(), weights.models_folder() / name)
+    return any((place / CLIP_CONFIG).is_file() for place in places)
