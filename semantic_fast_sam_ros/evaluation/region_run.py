@@ -1,10 +1,8 @@
 """Measure masks on regions without names, image by image; what is done stays done."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,11 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.masks.types import MaskGenerator
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.evaluation import mask_quality, sources
+from semantic_fast_sam_ros.evaluation import fingerprint, mask_quality, sources
 from semantic_fast_sam_ros.evaluation.mask_quality import MINIMUM_AREA, SIZES, MaskMatches
 from semantic_fast_sam_ros.evaluation.region_sets import Regions, RegionSample, RegionSet
 from semantic_fast_sam_ros.evaluation.results import mask_figures
 from semantic_fast_sam_ros.evaluation.rows import Row
-from semantic_fast_sam_ros.evaluation.run import model_files
-
-MEASURES = 1  # raised when a measure changes, so that older scores are not taken for its own
 
 
 @dataclass(frozen=True)
@@ -39,22 +34,21 @@ class RegionPlan:
 
     def file(self, masks: str, sample: RegionSample) -> Path:
         """Return where the scores of an image by these masks (`Row.masks`) are kept."""
-        return self._folders[masks] / f'{sample.name}.npz'
+        return self._folders[masks] / f'{sample.name}-{self._contents[sample.name]}.npz'
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        samples = self.region_set.samples
+        return {s.name: fingerprint.of_files(s.image, s.label) for s in samples}
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
         return {masks: self._folder(masks) for masks in {row.masks for row in self.rows}}
 
     def _folder(self, masks: str) -> Path:
-        content = [
-            MEASURES,
-            asdict(self.config.masks),
-            masks,
-            self.sam,
-            [str(sample.label.resolve()) for sample in self.region_set.samples[:1]],
-            model_files(self.config),
-        ]
-        name = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
+        config = replace(self.config, labeller='none')
+        sam = self.sam if masks == 'sam' else ''
+        name = fingerprint.key([masks, fingerprint.of_labeller(config, sam)])
         return self.work / f'regions-{masks}-{name}'
 
 

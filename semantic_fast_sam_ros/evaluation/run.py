@@ -1,7 +1,5 @@
 """Evaluate rows on a data set, image by image; what is done stays done."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -10,22 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
-from semantic_fast_sam_ros.core.loading import policy_of
-from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.engines import int8_file
-from semantic_fast_sam_ros.core.settings.config import Config, flatten
+from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.evaluation import fingerprint
 from semantic_fast_sam_ros.evaluation import scores as image_scores
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mask_quality import true_regions
 from semantic_fast_sam_ros.evaluation.rows import Row
 from semantic_fast_sam_ros.evaluation.samples import DataSet
 from semantic_fast_sam_ros.evaluation.scores import ImageScores
-
-MEASURES = 3  # raised when a measure changes, so that older scores are not taken for its own
-SEEN = 'input.mono16'  # the one of input.* that changes labels
-# Settings that change no label.
-IRRELEVANT = ('output.', 'autostart', 'offline', 'trust_model_files')
 
 
 @dataclass(frozen=True)
@@ -41,34 +31,48 @@ class Plan:
     sam: str = ''
 
     def file(self, row: Row, name: str) -> Path:
-        """Return where the scores of a row on an image are kept."""
-        return self._folders[row.name] / f'{name}.npz'
+        """Return where the scores of a row on an image are kept, and on no other content of it."""
+        keys = self._chains if row.temporal else self._contents
+        return self.folder(row) / f'{name}-{keys[name]}.npz'
+
+    def folder(self, row: Row) -> Path:
+        """Return where the scores of a row are kept."""
+        return self._folders[row.name]
 
     def mapping_file(self, row: Row) -> Path:
         """Return where a row keeps the table of classes that it was scored by."""
-        return self._folders[row.name] / 'classes.txt'
+        return self.folder(row) / 'classes.txt'
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        samples = self.data_set.samples
+        return {s.name: fingerprint.of_files(s.image, s.label) for s in samples}
+
+    @cached_property
+    def _chains(self) -> dict[str, str]:
+        """Return keys that hold the images before, for rows that look back."""
+        video = self.data_set.is_video
+        own = [
+            (s.sequence if video else '', self._contents[s.name]) for s in self.data_set.samples
+        ]
+        return dict(zip(self._contents, fingerprint.chained(own), strict=True))
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
         return {r.name: self.work / f'{r.name}-{self._fingerprint(r)}' for r in self.rows}
 
     def _fingerprint(self, row: Row) -> str:
-        settings = {k: v for k, v in flatten(self.config).items() if not k.startswith(IRRELEVANT)}
-        settings = {k: v for k, v in settings.items() if k == SEEN or not k.startswith('input.')}
-        first = self.data_set.samples[0]
+        classes = self.data_set.vocabulary
+        config = fingerprint.row_config(self.config, row, classes)
         content = [
-            MEASURES,
-            settings,
             asdict(row),
             self.runs,
             self.boundary_pixels,
-            self.sam,
-            str(first.image.parent.resolve()),
-            str(first.label.parent.resolve()),
-            self.data_set.vocabulary.names,
-            model_files(self.config),
+            repr(classes),
+            self.data_set.table.tolist(),
+            fingerprint.of_labeller(config, self.sam if row.masks == 'sam' else ''),
         ]
-        return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
+        return fingerprint.key(content)
 
 
 def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
@@ -86,7 +90,7 @@ def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
     if missing:
         rows = [row for row in plan.rows if row.name in missing]
         for row in rows:
-            plan.file(row, '').parent.mkdir(parents=True, exist_ok=True)
+            plan.folder(row).mkdir(parents=True, exist_ok=True)
         bench = Bench(plan.config, plan.data_set.vocabulary, rows, plan.sam, plan.runs)
         for row in rows:
             plan.mapping_file(row).write_text(f'{bench.mappings[row.name]}\n', encoding='utf-8')
@@ -148,19 +152,3 @@ def mappings(plan: Plan) -> dict[str, list[str]]:
 def _print_mappings(plan: Plan) -> None:
     for text, names in mappings(plan).items():
         print(f'classes of the model -> of the data set ({", ".join(names)}):\n{text}', end='')
-
-
-def model_files(config: Config) -> list[str]:
-    """Return size and time of the model files, so that another model has its own scores."""
-    policy = policy_of(config)
-    try:
-        sources = [weights.checkpoint_file(config.masks.model, policy)]
-        if config.dense.model.endswith('.pt'):
-            sources.append(weights.checkpoint_file(config.dense.model, policy))
-        else:
-            sources.append(weights.pretrained_folder(config.dense.model, policy))
-        forms = [form for source in sources if (form := int8_file(source))]
-    except SemanticFastSamError:
-        return []  # whoever needs the model says what is missing
-    files = [f for s in sources for f in (sorted(s.glob('*.*')) if s.is_dir() else [s])]
-    return [f'{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}' for f in [*files, *forms]]

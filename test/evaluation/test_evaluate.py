@@ -84,7 +84,9 @@ def test_figures_are_of_the_labels_that_were_kept(report, segnet) -> None:
     total = np.zeros((11, 12), np.int64)
     for file in sorted(next(work.glob('sfs-*')).glob('*.npz')):
         found = scores.load_labels(file)
-        truth = layouts.labels((int(file.stem[-4:]) - 7959) // 2, (0, 3, 8, 11)).astype(np.int16)
+        truth = layouts.labels(
+            (int(file.stem.partition('-')[0][-4:]) - 7959) // 2, (0, 3, 8, 11)
+        ).astype(np.int16)
         truth[truth > 10] = -1
         total += confusion.confusion_matrix(truth, found, 11)
     assert figures['rows'][1]['miou'] == pytest.approx(confusion.mean_iou(total))
