@@ -4,6 +4,7 @@
 cloud_size:=640x480 nav2_params:=my_nav2.yaml`
 """
 
+import importlib.util
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from launch.action import Action
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
 
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 
@@ -32,8 +34,28 @@ ARGUMENTS = {
         "the layer's parameters, as `export-nav2` writes them",
     ),
     'nav2_params': ('', "Nav2's parameter file, without the layer"),
+    'managed': (
+        'false',
+        'true: a lifecycle manager of Nav2 starts the node',
+    ),
     'use_sim_time': ('false', 'for a simulation'),
 }
+
+
+BOND_TIMEOUT_S = 4.0  # as Nav2 has it, where the node can form a bond
+
+
+def manager() -> Node:
+    """Return a lifecycle manager with waits that suit the node."""
+    bonds = importlib.util.find_spec('bondpy') is not None
+    values = str(resource_folder('config') / 'nav2' / 'lifecycle_manager.yaml')
+    return Node(
+        package='nav2_lifecycle_manager',
+        executable='lifecycle_manager',
+        name='lifecycle_manager_perception',
+        parameters=[values, *([{'bond_timeout': BOND_TIMEOUT_S}] if bonds else [])],
+        output='screen',
+    )
 
 
 def with_layer(nav2: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +78,10 @@ def actions(context: LaunchContext) -> list[Action]:
     sized.write_text(yaml.safe_dump({'/**': {'ros__parameters': settings}}))
     node = {key: given[key] for key in ('profile', 'image_topic', 'depth_topic')}
     node['params_file'] = str(sized)
-    started = [_include(resource_folder('launch') / 'semantic_fast_sam.launch.py', node)]
+    managed = given['managed'].lower() == 'true'
+    node['autostart'] = str(not managed).lower()
+    started: list[Action] = [manager()] if managed else []
+    started += [_include(resource_folder('launch') / 'semantic_fast_sam.launch.py', node)]
     if given['nav2_params']:
         from ament_index_python.packages import get_package_share_directory
 

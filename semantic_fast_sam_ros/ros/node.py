@@ -13,6 +13,7 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config, parse_cameras
 from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
+from semantic_fast_sam_ros.ros.bonds import ManagerBond
 from semantic_fast_sam_ros.ros.budget import describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame
 from semantic_fast_sam_ros.ros.counts import Counts
@@ -50,6 +51,7 @@ class SemanticFastSamNode(LifecycleNode):
             self._frames.process_all,
             lambda: self._frames.together,
         )
+        self._bond = ManagerBond(self)
         self._setup_problem = ''
         self._diagnostics = diagnostics.Diagnostics(
             self,
@@ -106,10 +108,12 @@ class SemanticFastSamNode(LifecycleNode):
             camera.subscribe()
         topics = ', '.join(camera.topic for camera in self._cameras)
         self.get_logger().info(f'waiting for images on {topics}')
+        self._bond.form()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, finish the frame in work."""
+        self._bond.end()
         self._stop()
         return super().on_deactivate(state)
 
@@ -132,6 +136,7 @@ class SemanticFastSamNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop the work and release everything; may be called twice."""
+        self._bond.close()
         self._stop()
         self._release()
 
