@@ -19,6 +19,7 @@ from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0
 CLOCK_PERIOD_S = 0.01
+MAXIMUM_PAUSE_S = 10.0  # longer ones are a clock that was set, or a recorder that was stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -197,12 +198,25 @@ def paced(
             step = 1 / (rate_hz or DEFAULT_RATE_HZ * factor)
             if rate_hz is None and before is not None and frame.time_ns is not None:
                 # At the end of a loop time jumps back: the first frame comes at once.
-                step = max(0, frame.time_ns - before) / 1e9 / factor
+                gap = max(0, frame.time_ns - before) / 1e9
+                if gap > MAXIMUM_PAUSE_S:
+                    _tell_pause(gap)
+                    gap, before = MAXIMUM_PAUSE_S, None  # the recording's clock jumps
+                step = gap / factor
             due += step
         due = max(due or 0.0, time.monotonic())
         _wait(due, before, frame.time_ns, tick)
         yield frame
         before = frame.time_ns
+
+
+def _tell_pause(seconds: float) -> None:
+    print(
+        f'the next image was recorded {seconds:.0f} s later: going on as after '
+        f'{MAXIMUM_PAUSE_S:.0f} s (--rate N gives N images a second instead)',
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _wait(due: float, before_ns: int | None, after_ns: int | None, tick: Any) -> None:

@@ -66,6 +66,21 @@ def test_clock_runs_from_frame_to_frame(clock):
     assert ticks == sorted(ticks) and len(ticks) > 5
 
 
+def test_a_clock_that_is_set_while_recording_is_not_waited_for(clock, capsys):
+    times = [0, 100_000_000, START_NS, START_NS + 100_000_000]
+    ticks = []
+    assert _moments(clock, times, '', ticks.append) == [0, 0.1, 10.1, 10.2]
+    assert 'later' in capsys.readouterr().err
+    assert {t for t in ticks if 100_000_000 < t < START_NS} == set(), 'the clock jumps with it'
+    assert ticks[-1] == times[-1]
+
+
+def test_long_pauses_that_are_asked_for_are_kept(clock, capsys):
+    assert _moments(clock, [0, 1, 2], '0.05') == [0, 20, 40]
+    assert _moments(clock, [0, 9 * 10**9], '0.1x') == [40, 130]
+    assert capsys.readouterr().err == ''
+
+
 @pytest.mark.parametrize('text', ['0', '-1', 'fast', 'x', '-2x', 'nan', 'inf'])
 def test_nonsense_is_refused(text):
     with pytest.raises(ConfigError, match='--rate'):
