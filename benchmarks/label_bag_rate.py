@@ -21,7 +21,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from semantic_fast_sam_ros.bags.job import Job, choose_topics
+from semantic_fast_sam_ros.bags.cameras import choose_cameras
+from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.bags.messages import camera_message, to_rgb
 from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.run import label_recording
@@ -44,7 +45,7 @@ def main() -> int:
     offline = SemanticFastSam.for_throughput(config)
     offline.warm_up()
     reader = BagReader(arguments.recording)
-    camera = choose_topics(reader.topics, [])[0]
+    camera = choose_cameras(reader, [])[0]
     images, end_ns = [], 0
     for message in reader.messages(lambda topic: topic.name == camera):
         images.append(to_rgb(camera_message(message), 1 << 26))

@@ -6,19 +6,21 @@ other machines need the recordings and the output under the same paths (a shared
 """
 
 import importlib
+import itertools
 import json
 import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.bags import provenance, summary
-from semantic_fast_sam_ros.bags.job import Job, OutputTopics, choose_topics, output_topics
+from semantic_fast_sam_ros.bags.cameras import choose_cameras
+from semantic_fast_sam_ros.bags.job import Job, OutputTopics, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller, Part
 from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
@@ -45,7 +47,7 @@ class Pool:
     workers: int = 0  # 0: as many as the cluster's CPUs or GPUs allow
     cpus: float = 1.0  # of each worker
     gpus: float = 0.0
-    slice_s: float = 60.0
+    slice_s: float = 60.0  # of each part, at most
     loader: str = LOADER  # module:function that a worker loads its pipeline with
 
     def __post_init__(self) -> None:
@@ -74,6 +76,8 @@ class Recording:
     cameras: list[str]
     tasks: list[Task] = field(default_factory=list)
     finished: bool = False  # by an earlier run
+    refusal: str = ''  # why it cannot be labelled
+    notes: list[str] = field(default_factory=list)
 
 
 def label_on_cluster(
@@ -96,7 +100,14 @@ def label_on_cluster(
             'labeller ssa_engine numbers names as it finds them, which the parts of a recording '
             'would do differently: label on one machine'
         )
-    plans = [plan(source, folder, config, job, pool, resume) for source, folder in recordings]
+    plans = []
+    for source, folder in recordings:
+        try:
+            plans.append(plan(source, folder, config, job, pool, resume))
+        except ConfigError as error:
+            if len(recordings) == 1:
+                raise
+            plans.append(Recording(source, folder, {}, [], refusal=str(error)))
     tasks = [task for recording in plans for task in recording.tasks]
     started = time.monotonic()
     waiting = [task for task in tasks if not (task.folder / DONE).is_file()]
@@ -112,12 +123,14 @@ def label_on_cluster(
     outcomes = []
     for recording in plans:
         outcome = Outcome(recording.folder, already_complete=recording.finished)
+        outcome.refusal, outcome.notes = recording.refusal, recording.notes
         outcome.seconds = time.monotonic() - started
         outcome.interrupted = stop.is_set()
-        if not recording.finished and not stop.is_set():
+        if not (recording.finished or recording.refusal or stop.is_set()):
             vocabulary = vocabulary or _load(pool.loader)(config).vocabulary
             _join(recording, config, job, outcome)
             outcome.seconds = time.monotonic() - started
+            outcome.empty = outcome.statistics.frame_count == 0
             summary.write(outcome, recording.run, vocabulary)
             if outcome.complete:
                 shutil.rmtree(recording.folder / PARTS)
@@ -128,11 +141,11 @@ def label_on_cluster(
 def plan(
     source: Path, folder: Path, config: Config, job: Job, pool: Pool, resume: bool
 ) -> Recording:
-    """Cut a recording into tasks by file and time."""
+    """Cut a recording into tasks by file and by the times of its messages."""
     reader = BagReader(source)
-    cameras = choose_topics(reader.topics, job.topics)
+    cameras = choose_cameras(reader, job.topics, config.input)
     run = provenance.describe(source, cameras, job, config)
-    recording = Recording(source, folder, run, cameras)
+    recording = Recording(source, folder, run, cameras, notes=reader.notes)
     if prepare_folder(folder, run, resume) and summary.is_complete(folder):
         recording.finished = True
         return recording
@@ -140,17 +153,26 @@ def plan(
     provenance.write(folder, run)
     first, last = job.window_ns(reader.start_ns)
     width = round(pool.slice_s * 1e9)
-    for number, extent in enumerate(reader.file_extents()):
-        begin, end = max(first, extent[0]), min(last, extent[1])
-        begins = list(range(begin, end, width))
-        for start in begins:
-            # No frame may fall between two parts, and none before or after what a file says.
-            low = None if start == begin else start
-            high = None if start == begins[-1] else start + width
+    wanted = set(cameras)
+    for number in range(len(reader.files)):
+        times = reader.times(lambda topic: topic.name in wanted, number)
+        begins = begins_of({t for t in times if first <= t < last}, width) or [first]
+        # No frame may fall between two parts, and none before or after what a file says.
+        for start, end in itertools.zip_longest(begins, begins[1:]):
+            low = None if start == begins[0] else start
             place = folder / PARTS / f'{len(recording.tasks):06d}_{start}_{width}'
-            part = Part(number, low, high)
+            part = Part(number, low, end)
             recording.tasks.append(Task(source, place, tuple(cameras), part, job))
     return recording
+
+
+def begins_of(times: Iterable[int], width: int) -> list[int]:
+    """Return where parts of about a width begin: at messages, so that gaps make no parts."""
+    begins: list[int] = []
+    for time_ns in sorted(times):
+        if not begins or time_ns >= begins[-1] + width:
+            begins.append(time_ns)
+    return begins
 
 
 def load_pipeline(config: Config) -> Pipeline:
@@ -198,6 +220,7 @@ def _label_part(task: Task, config: Config, pipeline: Pipeline) -> None:
         'masks': statistics.masks,
         'timed_frames': statistics.timed_frames,
         'stage_ms': statistics.stage_ms,
+        'notes': reader.notes,
         'losses': [[loss.file, loss.reason, loss.messages] for loss in reader.losses],
     }
     write_whole(folder / DONE, json.dumps(told))
@@ -339,6 +362,7 @@ def _add(statistics: Statistics, told: dict[str, Any], outcome: Outcome) -> None
         statistics.stage_ms[stage] = statistics.stage_ms.get(stage, 0.0) + total
     statistics.masks += told['masks']
     statistics.timed_frames += told['timed_frames']
+    outcome.notes += [note for note in told['notes'] if note not in outcome.notes]
     losses = [Loss(*values) for values in told['losses']]
     outcome.losses += [loss for loss in losses if loss not in outcome.losses]
 

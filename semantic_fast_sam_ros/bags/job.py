@@ -4,8 +4,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from semantic_fast_sam_ros.bags.messages import IMAGE_TYPES, OUTPUT_TYPES, qos_text, topic_of
-from semantic_fast_sam_ros.bags.reader import TopicCount
+from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
@@ -52,39 +51,6 @@ class Job:
     def copies(self, topic: str) -> bool:
         """Say whether a topic is copied."""
         return any(fnmatch.fnmatchcase(topic, pattern) for pattern in self.copy)
-
-
-def choose_topics(topics: Sequence[TopicCount], wanted: Sequence[str]) -> list[str]:
-    """Return the image topics to label.
-
-    Args:
-        topics: of the recording.
-        wanted: names or patterns; empty for every camera: neither depth images, nor outputs of
-            a labelling node, nor the compressed twin of a topic that is there raw.
-
-    Raises:
-        ConfigError: a name is not that of an image topic, or there is none at all.
-    """
-    images = sorted({t.name for t in topics if t.type in IMAGE_TYPES})
-    listed = ', '.join(images) or 'none'
-    if wanted:
-        chosen: list[str] = []
-        for pattern in wanted:
-            found = [name for name in images if fnmatch.fnmatchcase(name, pattern)]
-            if not found:
-                raise ConfigError(f'no image topic {pattern} in the recording (there: {listed})')
-            chosen += [name for name in found if name not in chosen]
-        return chosen
-    chosen = [name for name in images if _is_camera(name, images)]
-    if not chosen:
-        raise ConfigError(f'the recording has no camera topic (image topics: {listed})')
-    return chosen
-
-
-def _is_camera(name: str, images: Sequence[str]) -> bool:
-    if 'depth' in name.lower() or name.removesuffix('/compressed') in set(images) - {name}:
-        return False
-    return not any(name.endswith(f'{NODE}/{output}') for output in CHOICES)
 
 
 def output_topics(cameras: Sequence[str], job: Job, settings: OutputSettings) -> 'OutputTopics':

@@ -211,6 +211,9 @@ class BagLabeller:
         self.last_ns = max(self.last_ns, time_ns)
         if work.copied:
             topic = completed(work.message.topic)
+            note = f'{topic.name} is copied without QoS: its offered_qos_profiles are none'
+            if work.message.topic.qos and not topic.qos and note not in self._reader.notes:
+                self._reader.notes.append(note)
             writer.write(work.message._replace(topic=topic), work.cursor)
             self.statistics.copied += 1
         if work.refusal:

@@ -39,6 +39,7 @@ class Block:
     last_ns: int = 0
     channels: frozenset[int] = frozenset()  # empty: unknown
     messages: int | None = None  # how many; None: unknown
+    index_length: int = 0  # of the message indexes behind a chunk
 
 
 class McapReader:
@@ -51,7 +52,7 @@ class McapReader:
         self.counts = Counter[int]()  # messages by channel
         self.blocks: list[Block] = []
         self._schemas: dict[int, Schema] = {}
-        self._name = path.name
+        self.name = path.name
         self._size = path.stat().st_size
         self._file = path.open('rb')
         try:
@@ -93,6 +94,18 @@ class McapReader:
         while waiting:
             yield heapq.heappop(waiting)[3]
 
+    def times(self, wanted: Wanted) -> Iterator[int]:
+        """Give the times of the messages on the wanted topics, in any order."""
+        channels = {i for i, topic in self.topics.items() if wanted(topic)}
+        for block in self.blocks:
+            index = Block(block.offset + block.length, block.index_length)
+            with contextlib.suppress(Exception):  # damage is told when the messages are read
+                for record in self._records(index if index.length else block):
+                    if isinstance(record, MessageIndex) and record.channel_id in channels:
+                        yield from (time_ns for time_ns, _ in record.records)
+                    elif isinstance(record, Record) and record.channel_id in channels:
+                        yield record.log_time
+
     def block_messages(self, block: Block, channels: set[int]) -> Iterator[Message]:
         """Give a block's messages on some channels as they are stored."""
         given, reason = 0, ''
@@ -123,7 +136,7 @@ class McapReader:
                 yield record
 
     def _lose(self, reason: str, messages: int | None = None) -> None:
-        self.losses.append(Loss(self._name, reason, messages))
+        self.losses.append(Loss(self.name, reason, messages))
 
     def _take(self, summary: Summary) -> None:
         """Take topics, counts and chunks from the index that the recorder wrote."""
@@ -142,6 +155,7 @@ class McapReader:
                     index.message_end_time,
                     channels,
                     size // INDEX_ENTRY_BYTES if channels else None,
+                    index.message_index_length if channels else 0,
                 )
                 self.blocks.append(block)
 
@@ -205,8 +219,9 @@ def _topic(channel: Channel, schema: Schema | None) -> Topic:
     return Topic(
         channel.topic,
         schema.name if schema else '',
-        schema.data.decode(errors='replace') if schema else '',
+        schema.data.decode(errors='surrogateescape') if schema else '',
         (schema.encoding if schema else '') or 'ros2msg',
         channel.metadata.get('topic_type_hash', ''),
         channel.metadata.get('offered_qos_profiles', ''),
+        channel.message_encoding,
     )

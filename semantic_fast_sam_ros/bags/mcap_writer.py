@@ -63,7 +63,7 @@ class McapWriter(StorageWriter):
         size = sum(len(message.data) + MESSAGE_BYTES for message in messages)
         topics = {message.topic for message in messages} | set(self._channels)
         index = CHUNK_BYTES + 16 * len(topics)
-        texts = sum(len(t.definition.encode()) + len(t.qos) + TOPIC_BYTES for t in topics)
+        texts = sum(4 * len(t.definition) + len(t.qos) + TOPIC_BYTES for t in topics)
         # What cannot be compressed grows a little. Definitions stand in a chunk and at the end.
         self._index_bytes += index
         packed = size + size // 64 + index + texts
@@ -83,11 +83,11 @@ class McapWriter(StorageWriter):
         if topic not in self._channels:
             kind = (topic.type, topic.definition_encoding, topic.definition)
             if kind not in self._schemas:
-                name, encoding, text = kind
-                self._schemas[kind] = self._library.register_schema(name, encoding, text.encode())
+                data = topic.definition.encode(errors='surrogateescape')  # protobuf's is no text
+                self._schemas[kind] = self._library.register_schema(*kind[:2], data)
             extra = {'offered_qos_profiles': topic.qos, 'topic_type_hash': topic.type_hash}
             self._channels[topic] = self._library.register_channel(
-                topic.name, 'cdr', self._schemas[kind], extra
+                topic.name, topic.serialization, self._schemas[kind], extra
             )
         return self._channels[topic]
 

@@ -84,12 +84,30 @@ def topic_of(name: str, kind: str, qos: str) -> Topic:
 
 @functools.cache
 def completed(topic: Topic) -> Topic:
-    """Return a topic of another bag with QoS that all releases read, and with its definition."""
-    qos = dump_qos_v8(parse_qos(topic.qos)) if topic.qos else ''
+    """Return a topic of another bag with QoS that all releases read, and with its definition.
+
+    QoS that is not as rosbag2 stores it is left out.
+    """
+    qos = _readable_qos(topic.qos)
     known = topic_of(topic.name, topic.type, qos)
     if not topic.definition:
-        return known
+        return replace(known, serialization=topic.serialization)
     return replace(topic, qos=qos, type_hash=topic.type_hash or known.type_hash)
+
+
+def _readable_qos(text: str) -> str:
+    try:
+        profiles = parse_qos(text)
+        for profile in profiles:
+            times = (profile.deadline, profile.lifespan, profile.liveliness_lease_duration)
+            numbers = [profile.depth, *(n for time in times for n in (time.sec, time.nsec))]
+            if any(type(number) is not int for number in numbers):
+                return ''
+            if type(profile.avoid_ros_namespace_conventions) is not bool:
+                return ''
+        return dump_qos_v8(profiles)
+    except Exception:  # the library raises whatever it stumbles over
+        return ''
 
 
 def serialise(message: Any) -> bytes:

@@ -16,13 +16,17 @@ class Outcome:
     folder: Path
     statistics: Statistics = field(default_factory=Statistics)
     losses: list[Loss] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # of what differs, with nothing lost
     frames_before: int = 0  # labelled by earlier runs
     seconds: float = 0.0
     interrupted: bool = False
     problem: str = ''  # why the run ended early
     already_complete: bool = False
+    empty: bool = False  # nothing was labelled
+    refusal: str = ''  # why it was not even begun
 
     @property
     def complete(self) -> bool:
         """Whether everything that could be read is labelled."""
-        return self.already_complete or not (self.interrupted or self.problem)
+        ended_early = self.interrupted or self.problem or self.empty or self.refusal
+        return self.already_complete or not ended_early

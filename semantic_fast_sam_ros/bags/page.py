@@ -69,6 +69,7 @@ def _state(content: dict[str, Any]) -> str:
     for loss in content['losses']:
         count = '' if loss['messages'] is None else f' ({loss["messages"]} messages)'
         bad.append(f'Not read: {loss["file"]}: {loss["reason"]}{count}.')
+    bad += [f'Note: {note}.' for note in content['notes']]
     for topic, count in content['refused'].items():
         bad.append(f'{count} images of {topic} refused; first: {content["refusals"][topic]}.')
     if bad:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags import provenance, summary
-from semantic_fast_sam_ros.bags.job import Job, choose_topics, output_topics
+from semantic_fast_sam_ros.bags.cameras import choose_cameras
+from semantic_fast_sam_ros.bags.job import Job, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller
 from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
@@ -72,7 +73,7 @@ def label_recording(
         ModelError: a model cannot be loaded.
     """
     reader = BagReader(source)
-    cameras = choose_topics(reader.topics, job.topics)
+    cameras = choose_cameras(reader, job.topics, config.input)
     run = provenance.describe(source, cameras, job, config)
     going_on = prepare_folder(folder, run, resume)
     if going_on and summary.is_complete(folder):
@@ -104,7 +105,8 @@ def label_recording(
             outcome.statistics.frames[camera] = written
     outcome.seconds = time.monotonic() - started
     outcome.interrupted = stop.is_set()
-    outcome.losses = reader.losses
+    outcome.losses, outcome.notes = reader.losses, reader.notes
+    outcome.empty = outcome.statistics.frame_count == 0
     summary.write(outcome, run, pipeline.vocabulary)
     return outcome
 

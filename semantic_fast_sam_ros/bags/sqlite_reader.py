@@ -6,6 +6,7 @@ killed recorder and refuses files that were cut off; this one reads what is left
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ class SqliteReader:
     """One file. `losses` grows while it is opened and read."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file and find its topics."""
+        """Open a file and find its topics; raises sqlite3.Error if it cannot be opened."""
         self.losses: list[Loss] = []
         self.topics: dict[int, Topic] = {}
         self.counts: dict[int, int] = {}
         self.extent_ns: tuple[int, int] | None = None
-        self._name = path.name
+        self.name = path.name
         # A recorder that was killed leaves its last messages in a write-ahead log beside the file.
         log = path.with_name(path.name + '-wal')
         mode = 'mode=ro' if log.exists() and log.stat().st_size else 'immutable=1'
@@ -38,7 +39,7 @@ class SqliteReader:
         try:
             self._read_topics()
         except sqlite3.Error as error:
-            self.losses.append(Loss(self._name, f'topics cannot be read: {error}'))
+            self.losses.append(Loss(self.name, f'topics cannot be read: {error}'))
             return
         self._read_extent()
 
@@ -70,7 +71,15 @@ class SqliteReader:
                 lost += row
             else:
                 yield self._message(row)
-        self.losses.append(Loss(self._name, f'damaged: {reason}', lost or None))
+        self.losses.append(Loss(self.name, f'damaged: {reason}', lost or None))
+
+    def times(self, wanted: Callable[[Topic], bool]) -> Iterator[int]:
+        """Give the times of the messages on the wanted topics, in any order."""
+        ids = [i for i, topic in self.topics.items() if wanted(topic)]
+        marks = ','.join('?' * len(ids))
+        with suppress(sqlite3.Error):  # damage is told when the messages are read
+            query = f'SELECT timestamp FROM messages WHERE topic_id IN ({marks})'
+            yield from (time_ns for (time_ns,) in self._base.execute(query, ids))
 
     def _message(self, row: Row) -> Message:
         return Message(self.topics[row[1]], row[2], bytes(row[3]))
@@ -107,7 +116,8 @@ class SqliteReader:
                 kind.get('encoded_message_definition', ''),
                 kind.get('encoding', 'ros2msg'),
                 row.get('type_description_hash', ''),
-                row.get('offered_qos_profiles', ''),
+                str(row.get('offered_qos_profiles') or ''),
+                row.get('serialization_format') or 'cdr',
             )
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
@@ -117,11 +127,9 @@ class SqliteReader:
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _read_extent(self) -> None:
-        try:
+        with suppress(sqlite3.Error):  # damage is told when the messages are read
             query = 'SELECT min(timestamp), max(timestamp) FROM messages'
             extent = self._base.execute(query).fetchone()
             self.extent_ns = extent if extent[0] is not None else None
             query = 'SELECT topic_id, count(*) FROM messages GROUP BY topic_id'
             self.counts = dict(self._base.execute(query))
-        except sqlite3.Error:  # reported when the messages are read
-            pass

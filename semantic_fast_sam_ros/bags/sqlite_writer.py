@@ -34,7 +34,7 @@ class SqliteWriter(StorageWriter):
         """Go on with what an existing file holds: give out its messages and count them."""
         query = (
             'SELECT topics.id, name, type, encoded_message_definition, encoding, '
-            'topics.type_description_hash, offered_qos_profiles '
+            'topics.type_description_hash, offered_qos_profiles, serialization_format '
             'FROM topics JOIN message_definitions ON topic_type = type ORDER BY topics.id'
         )
         topics = {key: Topic(*fields) for key, *fields in self._base.execute(query)}
@@ -61,7 +61,14 @@ class SqliteWriter(StorageWriter):
         types = {topic.type for topic in self.topic_counts}
         with self._transaction():
             for topic, key in list(keys.items())[len(self.topic_counts) :]:
-                row = (key, topic.name, topic.type, 'cdr', topic.qos, topic.type_hash)
+                row = (
+                    key,
+                    topic.name,
+                    topic.type,
+                    topic.serialization,
+                    topic.qos,
+                    topic.type_hash,
+                )
                 self._base.execute('INSERT INTO topics VALUES (?, ?, ?, ?, ?, ?)', row)
                 if topic.type not in types:
                     types.add(topic.type)
@@ -76,7 +83,8 @@ class SqliteWriter(StorageWriter):
             'INSERT INTO message_definitions(topic_type, encoding, encoded_message_definition, '
             'type_description_hash) VALUES (?, ?, ?, ?)'
         )
-        row = (topic.type, topic.definition_encoding, topic.definition, topic.type_hash)
+        text = topic.definition.encode(errors='surrogateescape').decode(errors='replace')
+        row = (topic.type, topic.definition_encoding, text, topic.type_hash)
         self._base.execute(query, row)
 
     @contextmanager

@@ -45,6 +45,7 @@ def summarise(outcome: Outcome, run: dict[str, Any], vocabulary: Vocabulary) -> 
             {'file': loss.file, 'reason': loss.reason, 'messages': loss.messages}
             for loss in outcome.losses
         ],
+        'notes': outcome.notes,
         **statistics.as_dict(),
         'frames_before_resuming': outcome.frames_before,
         'seconds': round(outcome.seconds, 3),

@@ -16,6 +16,7 @@ class Topic:
     definition_encoding: str = 'ros2msg'
     type_hash: str = ''
     qos: str = ''  # YAML, as rosbag2 stores it
+    serialization: str = 'cdr'  # of the messages; others are copied only
 
 
 class Message(NamedTuple):
@@ -23,7 +24,7 @@ class Message(NamedTuple):
 
     topic: Topic
     time_ns: int  # when it was recorded
-    data: bytes  # CDR
+    data: bytes  # as the topic's serialization says
     sequence: int = 0  # as the recorder counted; 0 where it did not
 
 

@@ -77,7 +77,7 @@ class BagWriter:
                 'topic_metadata': {
                     'name': topic.name,
                     'type': topic.type,
-                    'serialization_format': 'cdr',
+                    'serialization_format': topic.serialization,
                     'offered_qos_profiles': topic.qos,
                     'type_description_hash': topic.type_hash,
                 },

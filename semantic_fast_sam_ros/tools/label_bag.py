@@ -11,9 +11,10 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT, Outcome
-from semantic_fast_sam_ros.bags.reader import is_bag
+from semantic_fast_sam_ros.bags.recording_files import is_bag
 from semantic_fast_sam_ros.bags.run import label_recording
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.images.walking import is_foreign
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.pipeline_options import (
@@ -23,9 +24,9 @@ from semantic_fast_sam_ros.tools.pipeline_options import (
 
 EPILOGUE = """
 The output is a rosbag2 with the live node's topics, stamps and frame_ids, and beside it
-summary.html and summary.json. Exit code: 0 all labelled; 1 an error, or the disk is full (the
-output is closed and readable); 3 labelled, but part of the input could not be read; 130 Ctrl-C
-(likewise readable; --resume goes on).
+summary.html and summary.json. Exit code: 0 all labelled; 1 an error, nothing was labelled, or the
+disk is full (the output is closed and readable); 3 labelled, but part of the input could not be
+read, or some of several recordings; 130 Ctrl-C (likewise readable; --resume goes on).
 """
 FAILED, INTERRUPTED = 1, 130
 
@@ -87,16 +88,22 @@ def run(arguments: argparse.Namespace) -> int:
             loaded[0].warm_up()
         return loaded[0]
 
-    codes = [0]
+    outcomes = []
     with stop_on_signals() as stop:
         for source, folder in recordings:
-            outcome = label_recording(
-                source, folder, config, job, load, stop, arguments.resume, not arguments.quiet
-            )
-            codes.append(report(source, outcome))
+            try:
+                outcome = label_recording(
+                    source, folder, config, job, load, stop, arguments.resume, not arguments.quiet
+                )
+            except ConfigError as error:
+                if len(recordings) == 1:
+                    raise
+                outcome = Outcome(folder, refusal=str(error))
+            outcomes.append(outcome)
+            report(source, outcome)
             if stop.is_set():
                 break
-    return max(codes)
+    return exit_code(outcomes)
 
 
 def _run_cluster(
@@ -115,9 +122,9 @@ def _run_cluster(
         outcomes = label_on_cluster(
             recordings, config, job, pool, stop, arguments.resume, not arguments.quiet
         )
-    return max(
-        report(source, outcome) for (source, _), outcome in zip(recordings, outcomes, strict=True)
-    )
+    for (source, _), outcome in zip(recordings, outcomes, strict=True):
+        report(source, outcome)
+    return exit_code(outcomes)
 
 
 def job_from(arguments: argparse.Namespace) -> Job:
@@ -148,7 +155,7 @@ def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]
     for path in inputs:
         if not path.exists():
             raise ConfigError(f'there is no recording {path}')
-        inside = sorted(p for p in path.iterdir() if is_bag(p)) if path.is_dir() else []
+        inside = _recordings_in(path) if path.is_dir() else []
         if not is_bag(path) and not inside:
             raise ConfigError(f'{path} is no rosbag2, and no folder of them')
         found += [path] if is_bag(path) else inside
@@ -157,6 +164,10 @@ def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]
     if doubled is not None:
         raise ConfigError(f'two recordings are named {doubled!r}: label them one by one')
     return [(path, output / name) for path, name in zip(found, names, strict=True)]
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if not is_foreign(p.name) and is_bag(p))
 
 
 @contextmanager
@@ -181,7 +192,14 @@ def report(source: Path, outcome: Outcome) -> int:
     """Print how a run went; return its exit code."""
     if outcome.already_complete:
         print(f'{source}: already labelled in {outcome.folder}')
-        return 0
+    elif outcome.refusal:
+        print(f'{source}: not labelled: {outcome.refusal}', file=sys.stderr)
+    else:
+        _report_run(source, outcome)
+    return exit_code([outcome])
+
+
+def _report_run(source: Path, outcome: Outcome) -> None:
     statistics = outcome.statistics
     fresh = statistics.frame_count - outcome.frames_before
     rate = fresh / outcome.seconds if outcome.seconds else 0.0
@@ -190,18 +208,34 @@ def report(source: Path, outcome: Outcome) -> int:
         f'{source}: {fresh} frames labelled{before} in {outcome.seconds:.1f} s '
         f'({rate:.1f} frames/s) -> {outcome.folder}'
     )
-    for topic, count in statistics.refused.items():
-        print(
-            f'  {count} images of {topic} refused: {statistics.refusals[topic]}', file=sys.stderr
-        )
-    for topic, count in statistics.warned.items():
-        print(f'  {count} images of {topic}: {statistics.warnings[topic]}', file=sys.stderr)
-    for loss in outcome.losses:
-        print(f'  not read: {loss}', file=sys.stderr)
+    lines = [f'note: {note}' for note in outcome.notes]
+    lines += [
+        f'{count} images of {topic} refused: {statistics.refusals[topic]}'
+        for topic, count in statistics.refused.items()
+    ]
+    lines += [
+        f'{count} images of {topic}: {statistics.warnings[topic]}'
+        for topic, count in statistics.warned.items()
+    ]
+    lines += [f'not read: {loss}' for loss in outcome.losses]
     if outcome.problem:
-        print(f'  {outcome.problem}; --resume goes on', file=sys.stderr)
+        lines.append(f'{outcome.problem}; --resume goes on')
+    elif outcome.interrupted:
+        lines.append('interrupted; --resume goes on')
+    elif outcome.empty:
+        lines.append('nothing was labelled: no image in this part of the recording can be read')
+    for line in lines:
+        print(f'  {line}', file=sys.stderr)
+
+
+def exit_code(outcomes: list[Outcome]) -> int:
+    """Return the exit code of runs: a recording that fails among others makes it incomplete."""
+    without = [outcome for outcome in outcomes if outcome.refusal or outcome.empty]
+    if any(outcome.problem for outcome in outcomes):
         return FAILED
-    if outcome.interrupted:
-        print('  interrupted; --resume goes on', file=sys.stderr)
+    if any(outcome.interrupted for outcome in outcomes):
         return INTERRUPTED
-    return INCOMPLETE_INPUT if outcome.losses or statistics.refused else 0
+    if len(without) == len(outcomes):
+        return FAILED
+    lost = any(outcome.losses or outcome.statistics.refused for outcome in outcomes)
+    return INCOMPLETE_INPUT if without or lost else 0

@@ -24,7 +24,6 @@ from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS, InputSettin
 if TYPE_CHECKING:
     from semantic_fast_sam_ros.bags.reader import BagReader
 
-BAG_SUFFIXES = ('.mcap', '.db3')
 VIRTUAL_CAMERA_PERIOD = 240  # frames after which the virtual camera is back where it was
 Rgb = NDArray[np.uint8]  # (H, W, 3)
 
@@ -63,7 +62,7 @@ def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) 
         return _video(text)
     if not path.exists():
         raise ConfigError(f'no image source {text}: give a folder, video, webcam or rosbag')
-    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
+    if _is_bag(path):
         return _bag(path, topic, hear)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         return _files(path, find_files(path), hear)
@@ -138,13 +137,21 @@ def _video_frames(capture: cv2.VideoCapture) -> Iterator[Frame]:
         capture.release()
 
 
+def _is_bag(path: Path) -> bool:
+    from semantic_fast_sam_ros.bags.recording_files import is_bag
+
+    return is_bag(path)
+
+
 def _bag(path: Path, topic: str, hear: Callable[[str], None]) -> Iterator[Frame]:
-    from semantic_fast_sam_ros.bags.job import choose_topics
+    from semantic_fast_sam_ros.bags.cameras import choose_cameras
     from semantic_fast_sam_ros.bags.reader import BagReader
 
-    folder = path if path.is_dir() or not (path.parent / 'metadata.yaml').exists() else path.parent
-    reader = BagReader(folder)
-    return _bag_frames(reader, choose_topics(reader.topics, [topic] if topic else [])[0], hear)
+    reader = BagReader(path)
+    camera = choose_cameras(reader, [topic] if topic else [])[0]
+    for note in reader.notes:
+        hear(f'note: {note}')
+    return _bag_frames(reader, camera, hear)
 
 
 def _bag_frames(reader: 'BagReader', camera: str, hear: Callable[[str], None]) -> Iterator[Frame]:

@@ -61,6 +61,25 @@ def compressed_message(pixels: NDArray[np.uint8], time_ns: int, suffix: str = '.
     return TYPES[COMPRESSED](header(time_ns), suffix[1:], data)
 
 
+def odd_message(kind: str, time_ns: int) -> Any:
+    """Return an image message that is no picture: depth, disparity, video or compressed data."""
+    if kind in ('16UC1', '32FC1'):
+        size = 2 if kind == '16UC1' else 4
+        data = np.zeros(36 * 48 * size, np.uint8)
+        return TYPES[IMAGE](header(time_ns), 36, 48, kind, 0, 48 * size, data)
+    depth = cv2.imencode('.png', np.zeros(SIZE, np.uint16))[1].ravel()
+    form, data = {
+        'h264': ('h264', np.frombuffer(b'\0\0\0\1\x67' + bytes(90), np.uint8)),
+        'zstd': ('rgb8; zstd', np.frombuffer(b'\x28\xb5\x2f\xfd' + bytes(90), np.uint8)),
+        'depth png': ('16UC1; png compressed', depth),
+        'compressedDepth': (
+            '16UC1; compressedDepth png',
+            np.concatenate([np.zeros(12, np.uint8), depth]),
+        ),
+    }[kind]
+    return TYPES[COMPRESSED](header(time_ns), form, data)
+
+
 def text_message(text: str) -> Any:
     """Return a message of no camera."""
     return TYPES['std_msgs/msg/String'](text)
@@ -72,13 +91,19 @@ def write_bag(
     storage: str = 'mcap',
     compression: str = 'none',
     version: int = 9,
+    silent: Iterable[tuple[str, str]] = (),
 ) -> Path:
-    """Write (topic, record time, message) triples; compression as CompressionMode names it."""
+    """Write (topic, record time, message) triples; compression as CompressionMode names it.
+
+    `silent` are topics with their types that were offered, but said nothing.
+    """
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     writer = Writer(folder, version=version, storage_plugin=plugin)
     writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
     connections: dict[str, Any] = {}
     with writer:
+        for topic, kind in silent:
+            writer.add_connection(topic, kind, typestore=STORE, offered_qos_profiles=[QOS])
         for topic, time_ns, message in messages:
             kind = message.__msgtype__
             if topic not in connections:

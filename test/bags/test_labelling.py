@@ -21,6 +21,7 @@ from .recordings import (
     camera_bag,
     compressed_message,
     image_message,
+    odd_message,
     picture,
     text_message,
     write_bag,
@@ -173,7 +174,7 @@ def test_several_cameras_raw_and_compressed(tmp_path):
         messages.append(
             ('/front/image_raw/compressed', time_ns, compressed_message(picture(i), 1))
         )
-        messages.append(('/depth/image', time_ns, image_message(picture(i), time_ns)))
+        messages.append(('/depth/image', time_ns, odd_message('16UC1', time_ns)))
     bag = write_bag(tmp_path / 'bag', sorted(messages, key=lambda m: m[1]))
     outcome = label(bag, tmp_path / 'out', Job(outputs=('label_image',)))
     assert outcome.statistics.frames == {'/front/image_raw': 5, '/rear/compressed': 5}

@@ -39,7 +39,7 @@ def files_below(
 
     def new(place: Path) -> bool:
         real = place.resolve()
-        if _foreign(place.name) or real == left_out or real in seen:
+        if is_foreign(place.name) or real == left_out or real in seen:
             return False
         seen.add(real)
         return True
@@ -76,8 +76,9 @@ def require_unique(files: list[Path], name: Callable[[Path], str]) -> None:
 
 def _wanted(file: Path) -> bool:
     """Say no to what hides and to pipes; a link that leads nowhere is told when it is read."""
-    return not _foreign(file.name) and (file.is_file() or file.is_symlink())
+    return not is_foreign(file.name) and (file.is_file() or file.is_symlink())
 
 
-def _foreign(name: str) -> bool:
+def is_foreign(name: str) -> bool:
+    """Say whether a name hides a file or folder, or is one that a system leaves behind."""
     return name.startswith('.') or name in FOREIGN

@@ -1,0 +1,182 @@
+"""Which files a recording consists of, and what metadata.yaml says of them.
+
+What a file is, its first bytes say and not its name; metadata.yaml is compared with what is there.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+import zstandard
+
+from semantic_fast_sam_ros.bags.types import Loss
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.images.walking import files_below, natural
+
+METADATA = 'metadata.yaml'
+ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+MCAP, SQLITE, ROS1 = 'mcap', 'sqlite3', 'ROS 1'
+MAGICS = {b'\x89MCAP': MCAP, b'SQLite format 3': SQLITE, b'#ROSBAG V': ROS1}
+SUFFIXES = {'.mcap': MCAP, '.db3': SQLITE, '.bag': ROS1}
+COMPRESSED = ('.zstd', '.zst')
+NAMES = tuple(suffix + packed for suffix in SUFFIXES for packed in ('', *COMPRESSED))
+HEAD_BYTES = 16
+
+
+@dataclass
+class Metadata:
+    """What metadata.yaml says, as far as it says anything."""
+
+    files: list[str] = field(default_factory=list)
+    file_messages: dict[str, int] = field(default_factory=dict)
+    topics: dict[str, int] = field(default_factory=dict)  # messages of each
+    start_ns: int | None = None
+
+
+def storage_of(path: Path) -> str:
+    """Return 'mcap', 'sqlite3', 'ROS 1' or '' by a file's first bytes, else by its name."""
+    head = b''
+    with suppress(OSError), path.open('rb') as file:
+        head = file.read(HEAD_BYTES)
+        if head.startswith(ZSTD_MAGIC):
+            file.seek(0)
+            with suppress(zstandard.ZstdError):
+                head = zstandard.ZstdDecompressor().stream_reader(file).read(HEAD_BYTES)
+    by_head = [storage for magic, storage in MAGICS.items() if head.startswith(magic)]
+    return by_head[0] if by_head else SUFFIXES.get(Path(plain_name(path)).suffix.lower(), '')
+
+
+def is_compressed(path: Path) -> bool:
+    """Say whether a file is compressed as a whole."""
+    with path.open('rb') as file:
+        return file.read(len(ZSTD_MAGIC)) == ZSTD_MAGIC
+
+
+def plain_name(path: Path) -> str:
+    """Return a file's name without the suffix of its compression."""
+    return path.stem if path.suffix.lower() in COMPRESSED else path.name
+
+
+def part_name(path: Path) -> str:
+    """Return the name that the files of a split recording have in common."""
+    return re.sub(r'_\d+$', '', Path(plain_name(path)).stem)
+
+
+def is_bag_file(path: Path) -> bool:
+    """Say whether a path is a file of messages, of rosbag2 or ROS 1."""
+    return path.is_file() and bool(storage_of(path))
+
+
+def bag_files(folder: Path) -> list[Path]:
+    """Return the files of messages in a folder by their names, part 10 after part 9."""
+    return files_below(folder, NAMES, deep=False)
+
+
+def is_bag(path: Path) -> bool:
+    """Say whether a path is a folder or file of one recording."""
+    if not path.is_dir():
+        return is_bag_file(path)
+    if (path / METADATA).is_file():
+        return True
+    # rosbag2 numbers the files of a split recording: other names are recordings of their own.
+    return len({part_name(file) for file in bag_files(path)}) == 1
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """Read what metadata.yaml says; raises ValueError where it is not rosbag2's."""
+    try:
+        text = (folder / METADATA).read_text(encoding='utf-8')
+        known = yaml.safe_load(text)['rosbag2_bagfile_information']
+        found = Metadata([Path(str(name)).name for name in known.get('relative_file_paths') or []])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    for entry in _entries(known, 'files'):
+        with suppress(KeyError, TypeError, ValueError):
+            found.file_messages[Path(entry['path']).name] = int(entry['message_count'])
+    for entry in _entries(known, 'topics_with_message_count'):
+        with suppress(KeyError, TypeError, ValueError):
+            found.topics[str(entry['topic_metadata']['name'])] = int(entry['message_count'])
+    with suppress(KeyError, TypeError, ValueError):
+        found.start_ns = int(known['starting_time']['nanoseconds_since_epoch'])
+    return found
+
+
+def _entries(known: dict[str, Any], key: str) -> list[Any]:
+    entries = known.get(key)
+    return entries if isinstance(entries, list) else []
+
+
+def find_files(path: Path, metadata: Metadata | None) -> tuple[list[Path], list[Loss], list[str]]:
+    """Return the files of a recording in order, the missing ones, and what differs.
+
+    Args:
+        path: a folder of a rosbag2, or one of its files.
+        metadata: of the folder; None where there is none that can be read.
+
+    Raises:
+        ConfigError: there is no file of messages, or it is of ROS 1.
+    """
+    if path.is_file():
+        return [_of_ros2(path)], [], []
+    there = _one_each(bag_files(path))
+    names = {plain_name(file): file for file in there}
+    found, losses, notes = [], [], []
+    for name in metadata.files if metadata is not None else []:
+        file = path / name if (path / name).is_file() else names.get(plain_name(path / name))
+        if file is None:
+            count = metadata.file_messages.get(name) if metadata is not None else None
+            losses.append(Loss(name, 'missing', count))
+            continue
+        if file.name != name:
+            notes.append(f'{METADATA} lists {name}, {file.name} is there: read')
+        found.append(file)
+    others = [file for file in there if plain_name(file) not in set(map(plain_name, found))]
+    if metadata is not None and others:
+        kept = [file for file in others if not found or _belongs(file, found)]
+        notes += [f'{METADATA} does not list {file.name}: read all the same' for file in kept]
+        left = [file.name for file in others if file not in kept]
+        notes += [
+            f'{name} is not listed in {METADATA} and named otherwise: left out' for name in left
+        ]
+        others = kept
+    if others:
+        found = sorted([*found, *others], key=lambda file: natural(file.name))
+    if not found:
+        raise ConfigError(
+            f'{path} is no rosbag2: it holds no .mcap or .db3 file (or one with .zstd)'
+        )
+    return [_of_ros2(file) for file in found], losses, notes
+
+
+def _belongs(file: Path, found: Iterable[Path]) -> bool:
+    """Say whether a file is another part of a recording."""
+    return any(
+        part_name(file) == part_name(other) and storage_of(file) == storage_of(other)
+        for other in found
+    )
+
+
+def _one_each(files: list[Path]) -> list[Path]:
+    """Leave out the compressed form of what is there uncompressed."""
+    names = {file.name for file in files}
+    return [
+        file for file in files if file.name == plain_name(file) or plain_name(file) not in names
+    ]
+
+
+def _of_ros2(path: Path) -> Path:
+    storage = storage_of(path)
+    if storage == ROS1:
+        raise ConfigError(
+            f'{path} is a ROS 1 bag: convert it first, such as by '
+            f'rosbags-convert --src {path.name} --dst {path.stem} (it comes with this package)'
+        )
+    if not storage:
+        raise ConfigError(
+            f'{path} is no file of a rosbag2: it begins neither as MCAP nor as SQLite'
+        )
+    return path
