@@ -114,7 +114,7 @@ def test_missing_model_fails_configure_and_can_be_put_right(
     error = capfd.readouterr().err
     assert 'cannot configure' in error and 'missing.pt' in error
     assert not peer.change(Transition.TRANSITION_CONFIGURE)
-    assert peer.set('masks.model', 'fastsam_n_camvid.pt').successful
+    assert peer.set('masks.model', 'fastsam_n.pt').successful
     assert peer.change(Transition.TRANSITION_CONFIGURE)
     assert peer.change(Transition.TRANSITION_ACTIVATE)
     until(lambda: diagnosis.value('state') == 'active', 'active')
@@ -207,7 +207,7 @@ def test_no_image_is_told_with_the_topic_and_its_publishers(
     status = diagnosis.until_message('no image on /image for', '(1 publisher there)')
     assert status.level == DiagnosticStatus.WARN
     peer.feed(camera, photo_message(), lambda: diagnosis.status.level == DiagnosticStatus.OK)
-    assert diagnosis.value('mask_model') == 'fastsam_n_camvid.pt'
+    assert diagnosis.value('mask_model') == 'fastsam_n.pt'
     assert diagnosis.value('device') == 'cpu'
     until(lambda: diagnosis.value('mask_network_ms_p50'), 'times of the stages')
     assert float(diagnosis.value('mask_network_ms_p50')) > 0

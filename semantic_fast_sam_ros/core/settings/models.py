@@ -11,7 +11,7 @@ class MaskSettings:
     """The mask branch."""
 
     model: str = setting(
-        'fastsam_n_camvid.pt',
+        'fastsam_n.pt',
         'FastSAM checkpoint: a file, a file in models/, or a known name (FastSAM-s.pt, '
         'FastSAM-x.pt)',
     )

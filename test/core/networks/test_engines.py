@@ -235,7 +235,7 @@ def test_the_exported_graph_takes_any_size(source: Path) -> None:
 def test_the_networks_that_ship_bring_their_8_bit_forms(street: np.ndarray) -> None:
     needs('openvino')
     models = resource_folder('models')
-    for name in ('fastsam_n_camvid.pt', 'dense_lite0_camvid', 'clip_camvid'):
+    for name in ('fastsam_n.pt', 'dense_lite0_camvid', 'clip_camvid'):
         assert engines.int8_file(models / name) is not None, name
     exact = SemanticFastSam.from_profile('embedded', **FP32)
     quick = SemanticFastSam.from_profile('embedded', device='cpu', precision='int8')

@@ -163,10 +163,10 @@ def test_an_unpinned_file_in_the_cache_is_refused(cache: Path) -> None:
 def test_a_file_that_lies_about_does_not_stand_in_for_a_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / 'fastsam_n_camvid.pt').write_bytes(b'other')
+    (tmp_path / 'fastsam_n.pt').write_bytes(b'other')
     monkeypatch.chdir(tmp_path)
     trusting = Policy(trust_model_files=True)
-    found = weights.checkpoint_file('fastsam_n_camvid.pt', trusting)
+    found = weights.checkpoint_file('fastsam_n.pt', trusting)
     assert found.parent == weights.models_folder()
 
 
@@ -240,4 +240,4 @@ def test_a_missing_pretrained_model_fails_in_words_offline(name: str) -> None:
 
 def test_a_shipped_model_is_found_by_its_name() -> None:
     assert weights.pretrained_folder('dense_lite0_camvid', Policy(offline=True)).is_dir()
-    assert weights.checkpoint_file('fastsam_n_camvid.pt', Policy(offline=True)).is_file()
+    assert weights.checkpoint_file('fastsam_n.pt', Policy(offline=True)).is_file()
