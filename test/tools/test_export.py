@@ -30,7 +30,7 @@ def test_shipped_networks_are_converted_and_label_alike(
     assert 'labels equal on' in said and 'openvino: ' in said and 'torch: ' in said
     stems = {file.name.partition('-')[0] for file in (tmp_path / 'out').glob('*.xml')}
     assert stems == {'fastsam_n', beside_masks}
-    assert {f.suffix for f in (tmp_path / 'out').iterdir()} == {'.xml', '.bin'}
+    assert {f.suffix for f in (tmp_path / 'out').iterdir()} == {'.xml', '.bin', '.json'}
 
 
 def test_a_folder_without_images_is_named(tmp_path, capsys):
