@@ -1,82 +1,93 @@
-"""Fit the offsets of the dense segmenter's classes and write them into its last layer.
+"""Fit the dense network's class offsets and the scale of its logits, into its last layer.
 
 The class-weighted loss of train_dense.py makes rare classes too likely wherever the network is
-unsure. One number a class, added to its logits, puts that right and costs nothing at run time. It
-is fitted for each sequence by itself, on train, and the mean is written: 11 numbers.
+unsure. One number a class, added to its logits, puts that right; one factor on all of them makes
+the confidences true. Both are fitted on images that the network was trained on, and cost nothing
+at run time.
 
-    python models/training/calibrate_dense.py --data ../shared/camvid \
-        --model models/dense_lite0_camvid --output /tmp/dense
+    python models/training/calibrate_dense.py --model models/dense.pt --output /tmp/dense.pt \
+        --set camvid:0.5:camvid --set labelme_facade:0.5:labelmefacade
 """
 
 import argparse
-import shutil
+import random
 from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
-from camvid import CLASSES, IGNORE, load_pairs, pair_paths
+from dense_scores import predict
+from label_sets import Photo
+from marginal_loss import marginal_cross_entropy, marginal_lovasz
+from meanings import CLASSES, allowances
 from torch import Tensor
-from train_dense import lovasz_softmax, normalise
-from transformers import UperNetForSemanticSegmentation
+from train_dense import add_sets, part, write
+from ultralytics.nn.tasks import load_checkpoint
 
-PIXELS = 6000  # drawn from each image
-Pixels = tuple[Tensor, Tensor]  # (PIXELS, 11) logits, (PIXELS,) class ids
+PIXELS = 4000  # drawn from each image
+BATCH = 8  # images
+Pixels = tuple[Tensor, Tensor]  # (1, C, 1, PIXELS) logits, (1, 1, PIXELS) marks
 
 
 @torch.no_grad()
-def draw(model: torch.nn.Module, data: Path, stride: int) -> dict[str, list[Pixels]]:
-    """Return sequence -> pixels of every stride-th image, with their logits."""
-    drawn: dict[str, list[Pixels]] = {}
-    pairs = load_pairs(data / 'train')
-    for index, (path, _) in list(enumerate(pair_paths(data / 'train')))[::stride]:
-        image, label = pairs[index]
-        logits = model(normalise([image])).logits[0].flatten(1).T
-        truth = torch.from_numpy(label).long().flatten()
-        labelled = (truth != IGNORE).nonzero()[:, 0]
-        chosen = labelled[torch.randperm(len(labelled))[:PIXELS]]
-        sequence = path.stem.rpartition('_')[0]
-        drawn.setdefault(sequence, []).append((logits[chosen], truth[chosen]))
-    return drawn
+def draw(network: torch.nn.Module, photo: Photo) -> Pixels:
+    """Return some pixels of an image whose labels say something."""
+    image, marks = photo.read()
+    logits = predict(network, image).flatten(1)
+    flat = torch.from_numpy(marks).long().flatten()
+    known = flat.nonzero()[:, 0]
+    chosen = known[torch.randint(len(known), (PIXELS,))]
+    return logits[:, chosen][None, :, None], flat[chosen][None, None]
 
 
-def fit(images: list[Pixels], steps: int) -> Tensor:
-    """Return offsets, (11,) of mean 0, that lower cross-entropy + Lovasz-Softmax, unweighted."""
+def fit(pixels: list[Pixels], steps: int) -> tuple[Tensor, Tensor]:
+    """Return offsets (C,), of mean 0, and the scale (1,) for logits.
+
+    The offsets lower the unweighted losses of the training, the scale cross-entropy alone.
+    """
+    table = torch.from_numpy(allowances())
+    equal = torch.ones(len(table))
     offsets = torch.zeros(len(CLASSES), requires_grad=True)
-    optimiser = torch.optim.Adam([offsets], 0.03)
+    scale = torch.ones(1, requires_grad=True)
+    optimiser = torch.optim.Adam([offsets, scale], 0.03)
+    rng = random.Random(0)
     for step in range(steps):
         optimiser.param_groups[0]['lr'] = 0.03 * (1 - step / steps)
-        logits, truth = images[int(torch.randint(len(images), ()))]
-        moved = logits + offsets
-        loss = functional.cross_entropy(moved, truth) + lovasz_softmax(moved.softmax(1), truth)
+        logits, marks = (torch.cat(t) for t in zip(*rng.choices(pixels, k=BATCH), strict=True))
+        moved = logits + offsets[:, None, None]
+        loss = marginal_cross_entropy(moved.detach() * scale, marks, table, equal)
+        loss = loss + marginal_cross_entropy(moved, marks, table, equal)
+        loss = loss + marginal_lovasz(moved, marks, table)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return (offsets - offsets.mean()).detach()
+    return (offsets - offsets.mean()).detach(), scale.detach()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_sets(parser)
     parser.add_argument('--model', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--stride', type=int, default=6, help='every so many-th image')
-    parser.add_argument('--steps', type=int, default=120)
+    parser.add_argument('--images', type=int, default=200)
+    parser.add_argument('--steps', type=int, default=200)
     parser.add_argument('--threads', type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = UperNetForSemanticSegmentation.from_pretrained(args.model, dtype=torch.float32).eval()
-    found = {
-        name: fit(images, args.steps)
-        for name, images in draw(model, args.data, args.stride).items()
-    }
-    offsets = torch.stack(list(found.values())).mean(0)
-    for name, values in {**found, 'mean': offsets}.items():
-        print(name, {c: round(float(v), 2) for c, v in zip(CLASSES, values, strict=True)})
+    network = load_checkpoint(args.model)[0].float().eval()
+    sets, _ = part(args.sets)
+    rng = random.Random(0)
+    chosen = rng.choices(sets, [share for share, _ in sets], k=args.images)
+    photos = [rng.choice(members) for _, members in chosen]
+    offsets, scale = fit([draw(network, photo) for photo in photos], args.steps)
+    shown = {c: round(float(v), 2) for c, v in zip(CLASSES, offsets, strict=True)}
+    print(f'scale {float(scale):.3f}, offsets {shown}')
     with torch.no_grad():
-        model.decode_head.classifier.bias += offsets
-    shutil.copytree(args.model, args.output, dirs_exist_ok=True)
-    model.half().save_pretrained(args.output)
+        last = network.model[-1].classifier[-1]
+        last.bias.add_(offsets).mul_(scale)
+        last.weight.mul_(scale)
+    write(network, args.output)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,5 @@
 """Examples for the mask network from data sets in their owners' layouts."""
 
-import zlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +10,11 @@ import labelme_facade
 import numpy as np
 from mask_examples import Example, Regions
 from numpy.typing import NDArray
+from sets import Reader, is_held_out
 
 from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.evaluation.region_sets import read_region_set
-
-HELD_OUT = 10  # of sets without a validation split, one image in so many is never trained on
 
 
 def bsds500(folder: Path, split: str) -> list[Example]:
@@ -58,18 +55,13 @@ def camvid_regions(folder: Path, split: str) -> list[Example]:
     ]
 
 
-READERS: dict[str, Callable[[Path, str], list[Example]]] = {
+READERS: dict[str, Reader[Example]] = {
     'bsds500': bsds500,
     'coco_panoptic': coco_panoptic,
     'labelme_facade': facade,
     'clothing': people,
     'camvid': camvid_regions,
 }
-
-
-def is_held_out(image: Path) -> bool:
-    """Tell by the name whether an image is kept for validation."""
-    return zlib.crc32(image.stem.encode()) % HELD_OUT == 0
 
 
 def connected(label: NDArray[np.uint8], ignore: int) -> Regions:

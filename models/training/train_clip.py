@@ -25,12 +25,12 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as functional
+from augmentation import jitter_colours
 from camvid import CLASSES, Pair, load_pairs, regions
 from open_clip.model import CLIP
 from road_names import HELD_OUT_NAMES, TRAINING_NAMES, TRAINING_TEMPLATES
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from train_dense import jitter_colours
 from word_teacher import Lesson, prepare
 
 from semantic_fast_sam_ros.core.open_vocabulary import crops

@@ -1,165 +1,249 @@
-"""Train the dense segmenter that ships: UPerNet on EfficientNet-Lite0, CamVid.
+"""Train the dense segmenter that ships: YOLOv8n's backbone and neck, classes on a quarter's grid.
 
-Starts from a Hugging Face folder (`--start`), writes one (`--output`), and keeps a checkpoint in
-`--work` from which the same command goes on after an interruption.
+Starts from an ultralytics checkpoint on YOLOv8n's layers (`--start`, layers 0 to 15 are taken),
+writes one of the semantic task (`--output`), and keeps a checkpoint in `--work` from which the
+same command goes on after an interruption, or with more `--minutes` after the end.
 
-    python models/training/train_dense.py --data ../shared/camvid \
-        --start ../shared/warmstart/dense_lite0_camvid --work /tmp/dense --output models/dense
+    python models/training/train_dense.py --start yolov8n-seg.pt --work /tmp/dense \
+        --output models/dense_yolov8n_p2.pt --minutes 600 \
+        --set camvid:0.45:camvid --set camvid:0:camvid:val --set clothing:0.06:clothing \
+        --set labelme_facade:0.25:labelmefacade --set coco_panoptic:0.24:coco
+
+Each --set names a layout, its share of the crops, a folder and, if not `train`, a split. One image
+in five of each set but CamVid is measured on instead.
 """
 
 import argparse
+import copy
 import math
 import random
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as functional
-from camvid import CLASSES, IGNORE, Pair, confusion, iou, load_pairs
+from augmentation import compress, jitter_colours, placement, warp
+from dense_scores import report
+from label_sets import READERS, Photo
+from marginal_loss import training_loss
+from meanings import CLASSES, MEANINGS, allowances
+from sets import parse_set
 from torch import Tensor
-from transformers import (
-    AutoImageProcessor,
-    SegformerImageProcessor,
-    UperNetForSemanticSegmentation,
-)
+from ultralytics.nn.tasks import SemanticSegmentationModel, load_checkpoint
 
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
-STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255
-SAVE_EVERY = 20  # steps, and at the end: what an interruption costs at most
-
-
-def jitter_colours(image: np.ndarray, rng: random.Random) -> np.ndarray:
-    """Change light as unseen drives do: gamma, brightness, contrast, tint, saturation, blur."""
-    x = np.power(image.astype(np.float32) / 255, math.exp(rng.uniform(-0.6, 0.6)))
-    x *= rng.uniform(0.6, 1.4)
-    x = (x - x.mean()) * rng.uniform(0.6, 1.4) + x.mean()
-    x *= np.array([rng.uniform(0.85, 1.15) for _ in range(3)], np.float32)
-    grey = x.mean(2, keepdims=True)
-    x = grey + (x - grey) * rng.choice([rng.uniform(0.3, 1.6), 1.0])
-    if rng.random() < 0.2:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
-    if rng.random() < 0.3:
-        noise = np.random.default_rng(rng.getrandbits(32))
-        x = x + noise.normal(0, 0.03, x.shape).astype(np.float32)
-    return (np.clip(x, 0, 1) * 255).astype(np.uint8)
-
-
-def augment(pair: Pair, size: tuple[int, int], rng: random.Random) -> Pair:
-    """Scale 0.6-1.9 with aspect change, turn a little, crop to `size`, flip, jitter."""
-    image, label = pair
-    height, width = size
-    scale = math.exp(rng.uniform(math.log(0.6), math.log(1.9)))
-    aspect = math.exp(rng.uniform(-0.1, 0.1))
-    matrix = cv2.getRotationMatrix2D((0, 0), rng.uniform(-4, 4), scale)
-    matrix[0] *= aspect
-    spare_x = scale * aspect * image.shape[1] - width
-    spare_y = scale * image.shape[0] - height
-    matrix[:, 2] -= [
-        rng.uniform(min(0, spare_x), max(0, spare_x)),
-        rng.uniform(min(0, spare_y), max(0, spare_y)),
-    ]
-    if rng.random() < 0.5:
-        matrix[0] *= -1
-        matrix[0, 2] += width
-    image = cv2.warpAffine(
-        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104)
-    )
-    label = cv2.warpAffine(
-        label, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORE
-    )
-    return jitter_colours(image, rng), label
+SHORTER_SIDE = 360  # that images are brought to before the scale of the crop, as the profiles do
+TAKEN = 16  # first layers that the start's weights are for
+AVERAGE_DECAY = 0.998
+SAVE_EVERY = 60  # seconds: what an interruption costs at most
+UP = [-1, 1, 'nn.Upsample', ['None', 2, 'nearest']]
+NETWORK = {
+    'nc': len(CLASSES),
+    'scales': {'n': [0.33, 0.25, 1024]},
+    'scale': 'n',
+    'backbone': [
+        [-1, 1, 'Conv', [64, 3, 2]],
+        [-1, 1, 'Conv', [128, 3, 2]],
+        [-1, 3, 'C2f', [128, True]],
+        [-1, 1, 'Conv', [256, 3, 2]],
+        [-1, 6, 'C2f', [256, True]],
+        [-1, 1, 'Conv', [512, 3, 2]],
+        [-1, 6, 'C2f', [512, True]],
+        [-1, 1, 'Conv', [1024, 3, 2]],
+        [-1, 3, 'C2f', [1024, True]],
+        [-1, 1, 'SPPF', [1024, 5]],
+    ],
+    'head': [
+        UP,
+        [[-1, 6], 1, 'Concat', [1]],
+        [-1, 3, 'C2f', [512]],
+        UP,
+        [[-1, 4], 1, 'Concat', [1]],
+        [-1, 3, 'C2f', [256]],  # 15, an eighth of the image
+        UP,
+        [[-1, 2], 1, 'Concat', [1]],
+        [-1, 3, 'C2f', [192]],  # 18, a quarter: thin things need it
+        [[18, 15], 1, 'SemanticSegment', ['nc']],
+    ],
+}
 
 
-def class_weights(pairs: list[Pair]) -> Tensor:
-    """Weight classes by one over the square root of their pixel share, mean 1, at most 3."""
-    counts = np.sum([np.bincount(label.ravel(), minlength=12)[:11] for _, label in pairs], axis=0)
-    weights = 1 / np.sqrt(counts / counts.sum())
-    return torch.tensor(np.minimum(weights / weights.mean(), 3), dtype=torch.float32)
+def build(start: Path | None) -> SemanticSegmentationModel:
+    """Return the network; its first layers take the weights of a checkpoint."""
+    network = SemanticSegmentationModel(copy.deepcopy(NETWORK), verbose=False)
+    network.names = dict(enumerate(CLASSES))
+    if start:
+        weights = load_checkpoint(start)[0].float().state_dict()
+        own = {n for n in network.state_dict() if int(n.split('.')[1]) < TAKEN}
+        network.load_state_dict({n: weights[n] for n in own}, strict=False)
+    return network.to(memory_format=torch.channels_last)
 
 
-def lovasz_softmax(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Lovasz-Softmax loss over the present classes (Berman et al., CVPR 2018, algorithm 1).
+Sets = list[tuple[float, list[Photo]]]  # each with its share of the crops
 
-    Args:
-        probabilities: (P, C) class probabilities of the labelled pixels.
-        target: (P,) class ids.
+
+def mark_weights(sets: Sets) -> Tensor:
+    """Weight each mark by one over the root of its classes' share of the pixels, (marks,).
+
+    The mean over the classes is 1; at most 3, at least 0.3.
     """
-    losses = []
-    for class_id in target.unique():
-        truth = (target == class_id).float()
-        error, order = (truth - probabilities[:, class_id]).abs().sort(descending=True)
-        truth = truth[order]
-        intersection = truth.sum() - truth.cumsum(0)
-        jaccard = 1 - intersection / (truth.sum() + (1 - truth).cumsum(0))
-        losses.append((error * torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])).sum())
-    return torch.stack(losses).mean()
+    table = allowances() == 1
+    shares = np.zeros(len(CLASSES))
+    for share, members in sets:
+        marks = (photo.read_marks().ravel() for photo in members)
+        counts = sum(np.bincount(m, minlength=len(MEANINGS)) for m in marks)
+        counts = counts / counts.sum()
+        counts[0] = 0
+        shares += share * (counts[:, None] * table / table.sum(1, keepdims=True)).sum(0)
+    weights = 1 / np.sqrt(shares / shares.sum() + 1e-4)
+    weights = np.clip(weights / weights.mean(), 0.3, 3)
+    return torch.tensor((table * weights).sum(1) / table.sum(1), dtype=torch.float32)
 
 
-def loss_of(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy plus Lovasz-Softmax on every fourth pixel."""
-    cross_entropy = functional.cross_entropy(logits, target, weights, ignore_index=IGNORE)
-    coarse = logits[:, :, ::2, ::2].softmax(1).permute(0, 2, 3, 1).reshape(-1, len(CLASSES))
-    coarse_target = target[:, ::2, ::2].reshape(-1)
-    valid = coarse_target != IGNORE
-    return cross_entropy + lovasz_softmax(coarse[valid], coarse_target[valid])
+def crop(photo: Photo, size: tuple[int, int], rng: random.Random) -> tuple[Any, Any]:
+    """Return a changed crop of a photo and its marks at half size."""
+    image, marks = photo.read()
+    base = photo.scale * SHORTER_SIDE / min(marks.shape)
+    image, marks = warp(image, marks, placement(image, size, base, rng), size)
+    image = jitter_colours(image, rng)
+    return (compress(image, rng) if rng.random() < 0.3 else image), marks
 
 
-def normalise(images: list[np.ndarray]) -> Tensor:
-    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
-    return ((batch - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+def batch(
+    sets: Sets, count: int, size: tuple[int, int], rng: random.Random
+) -> tuple[Tensor, Tensor]:
+    """Draw images (N, 3, H, W) in 0..1 and marks (N, H/2, W/2)."""
+    chosen = rng.choices(sets, [share for share, _ in sets], k=count)
+    crops = [crop(rng.choice(members), size, rng) for _, members in chosen]
+    images = torch.from_numpy(np.stack([c[0] for c in crops])).permute(0, 3, 1, 2).float() / 255
+    marks = torch.from_numpy(np.stack([c[1] for c in crops])).long()
+    return images.contiguous(memory_format=torch.channels_last), marks
 
 
-@torch.inference_mode()
-def evaluate(model: torch.nn.Module, pairs: list[Pair]) -> np.ndarray:
-    """Return the IoU of each class over the pairs, one confusion matrix."""
-    model.eval()
-    matrix = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-    for image, label in pairs:
-        predicted = model(normalise([image])).logits.argmax(1)[0].numpy()
-        matrix += confusion(label, predicted)
-    model.train()
-    return iou(matrix)
+def averaged(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+    """Move an average towards a value: by 0.002, and faster among the first 5,000 values.
 
-
-def extrapolate(model: torch.nn.Module, start: torch.nn.Module, factor: float) -> None:
-    """Move the weights to start + factor * (model - start), in place.
-
-    A short run at a low rate stops on its way; factors up to about 2 went on gaining on val.
+    So the untrained start is soon forgotten.
     """
-    before = start.state_dict()
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                value.copy_(before[name] + factor * (value - before[name]))
+    return average + (value - average) * max(1 - AVERAGE_DECAY, 9 / (10 + int(count)))
+
+
+class Training:
+    """The network, its average and its optimiser, with the time that they have had."""
+
+    def __init__(self, start: Path | None, work: Path) -> None:
+        """Build the network, or go on from the checkpoint in `work`."""
+        self.model = build(start).train()
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.model, avg_fn=averaged, use_buffers=True
+        )
+        early = [p for n, p in self.model.named_parameters() if int(n.split('.')[1]) < TAKEN]
+        late = [p for n, p in self.model.named_parameters() if int(n.split('.')[1]) >= TAKEN]
+        self.optimiser = torch.optim.AdamW(
+            [{'params': early}, {'params': late}], lr=1e-3, weight_decay=0.02
+        )
+        self.step, self.elapsed = 0, 0.0
+        self._file = work / 'checkpoint.pt'
+        if self._file.exists():
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self._file, weights_only=True)
+        for name in ('model', 'average', 'optimiser'):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.elapsed = state['step'], state['elapsed']
+        print(f'goes on at step {self.step}, {self.elapsed / 60:.1f} minutes', flush=True)
+
+    def save(self) -> None:
+        """Replace the checkpoint in one piece."""
+        state = {n: getattr(self, n).state_dict() for n in ('model', 'average', 'optimiser')}
+        new = self._file.with_suffix('.tmp')
+        torch.save({**state, 'step': self.step, 'elapsed': self.elapsed}, new)
+        new.replace(self._file)
+
+    def learn(self, loss: Tensor, rates: tuple[float, float]) -> None:
+        """Take one step down a loss at the rates of early and late layers."""
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group['lr'] = rate
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+
+
+def write(network: SemanticSegmentationModel, output: Path) -> None:
+    """Write an ultralytics checkpoint in float16."""
+    network = copy.deepcopy(network).half().eval()
+    network.yaml.pop('yaml_file', None)
+    network.args = {'task': 'semantic'}
+    torch.save({'model': network, 'ema': None, 'epoch': -1, 'train_args': network.args}, output)
+
+
+def add_sets(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the data sets."""
+    kind = partial(parse_set, readers=READERS)
+    parser.add_argument('--set', type=kind, action='append', required=True, dest='sets')
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, required=True)
-    parser.add_argument('--start', type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_sets(parser)
+    parser.add_argument('--start', type=Path, help='checkpoint on the layers of YOLOv8n')
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--minutes', type=float, default=80, help='training time in all')
+    parser.add_argument('--minutes', type=float, default=95, help='training time in all')
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--crop', type=int, nargs=2, default=(288, 384), metavar=('H', 'W'))
     parser.add_argument(
         '--rates',
         type=float,
         nargs=2,
-        default=(2.5e-4, 8e-4),
-        help='peak learning rates of backbone and head',
-    )
-    parser.add_argument(
-        '--extrapolate',
-        type=float,
-        default=2.0,
-        help='factor on the way from the start to the averaged weights',
+        default=(8e-4, 2e-3),
+        help='peak learning rates of the layers from the start and of the new ones',
     )
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--validate-every', type=int, default=200)
+    parser.add_argument('--validate-every', type=float, default=20, help='minutes')
     return parser.parse_args()
+
+
+def part(sets: Sets) -> tuple[Sets, dict[str, list[Photo]]]:
+    """Return the sets without what is held out, and that by layout."""
+    learned = [(share, [p for p in members if not p.held_out]) for share, members in sets]
+    held_out: dict[str, list[Photo]] = {}
+    for photo in (p for _, members in sets for p in members if p.held_out):
+        held_out.setdefault(photo.source, []).append(photo)
+    return [(share, members) for share, members in learned if members], held_out
+
+
+def train(args: argparse.Namespace, training: Training) -> None:
+    """Train until the time is over, saving often; the rate falls by a cosine of the time."""
+    sets, validation = part(args.sets)
+    table, weights = torch.from_numpy(allowances()), mark_weights(sets)
+    saved, validated, whole = training.elapsed, training.elapsed, 60 * args.minutes
+    while training.elapsed < whole:
+        began = time.monotonic()
+        factor = 0.5 * (1 + math.cos(math.pi * training.elapsed / whole)) + 0.005
+        factor *= min(1, (training.step + 1) / 100)
+        images, marks = batch(sets, args.batch, args.crop, random.Random(training.step))
+        loss = training_loss(training.model(images), marks, table, weights)
+        training.learn(loss, (args.rates[0] * factor, args.rates[1] * factor))
+        training.elapsed += time.monotonic() - began
+        if training.step % 20 == 0:
+            minutes = training.elapsed / 60
+            print(f'step {training.step} {minutes:.1f} min loss {loss.item():.3f}', flush=True)
+        if training.elapsed - saved > SAVE_EVERY or training.elapsed >= whole:
+            saved = training.elapsed
+            training.save()
+        if training.elapsed - validated > 60 * args.validate_every:
+            validated = training.elapsed
+            report(training.average.module, validation)
+    report(training.average.module, validation)
 
 
 def main() -> None:
@@ -167,80 +251,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.work.mkdir(parents=True, exist_ok=True)
-    train, validation = load_pairs(args.data / 'train'), load_pairs(args.data / 'val')
-    weights = class_weights(train)
-    model = UperNetForSemanticSegmentation.from_pretrained(args.start, dtype=torch.float32)
-    model = model.to(memory_format=torch.channels_last).train()
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
-    )
-    backbone = [p for n, p in model.named_parameters() if n.startswith('backbone')]
-    head = [p for n, p in model.named_parameters() if not n.startswith('backbone')]
-    optimiser = torch.optim.AdamW([{'params': backbone}, {'params': head}], weight_decay=0.02)
-    step, elapsed = 0, 0.0
-    checkpoint = args.work / 'checkpoint.pt'
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state['model'])
-        average.load_state_dict(state['average'])
-        optimiser.load_state_dict(state['optimiser'])
-        step, elapsed = state['step'], state['elapsed']
-        print(f'resumed at step {step}, {elapsed / 60:.1f} minutes', flush=True)
-
-    order: list[int] = []
-    while elapsed < 60 * args.minutes:
-        started = time.monotonic()
-        rng = random.Random(step)
-        progress = elapsed / (60 * args.minutes)
-        factor = min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * progress)) + 0.005
-        for group, peak in zip(optimiser.param_groups, args.rates, strict=True):
-            group['lr'] = peak * factor
-        if len(order) < args.batch:
-            order += rng.sample(range(len(train)), len(train))
-        chosen = [augment(train[order.pop()], args.crop, rng) for _ in range(args.batch)]
-        target = torch.from_numpy(np.stack([label for _, label in chosen])).long()
-        loss = loss_of(model(normalise([image for image, _ in chosen])).logits, target, weights)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(model)
-        step += 1
-        elapsed += time.monotonic() - started
-        if step % SAVE_EVERY == 0:
-            print(f'step {step} {elapsed / 60:.1f} min loss {loss.item():.3f}', flush=True)
-        if step % args.validate_every == 0:
-            print(
-                f'step {step} val mIoU {100 * evaluate(average.module, validation).mean():.2f}',
-                flush=True,
-            )
-        if step % SAVE_EVERY == 0 or elapsed >= 60 * args.minutes:
-            torch.save(
-                {
-                    'model': model.state_dict(),
-                    'average': average.state_dict(),
-                    'optimiser': optimiser.state_dict(),
-                    'step': step,
-                    'elapsed': elapsed,
-                },
-                checkpoint.with_suffix('.tmp'),
-            )
-            checkpoint.with_suffix('.tmp').replace(checkpoint)
-
-    start = UperNetForSemanticSegmentation.from_pretrained(args.start, dtype=torch.float32)
-    extrapolate(average.module, start, args.extrapolate)
-    result = evaluate(average.module, validation)
-    print(f'final, {step} steps: val mIoU {100 * result.mean():.2f}', flush=True)
-    print(
-        {name: round(100 * float(value), 1) for name, value in zip(CLASSES, result, strict=True)},
-        flush=True,
-    )
-    average.module.half().save_pretrained(args.output)
-    try:
-        processor = AutoImageProcessor.from_pretrained(args.start)
-    except (OSError, ValueError):
-        processor = SegformerImageProcessor(size={'height': 360, 'width': 480})
-    processor.save_pretrained(args.output)
+    training = Training(args.start, args.work)
+    train(args, training)
+    write(training.average.module, args.output)
 
 
 if __name__ == '__main__':

@@ -16,14 +16,15 @@ import argparse
 import copy
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
 import torch
 from mask_batches import Draws
-from mask_examples import Example
 from mask_loss import RegionLoss
 from mask_sets import READERS
+from sets import parse_set
 from torch import Tensor
 from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
@@ -159,22 +160,17 @@ def write_released(network: torch.nn.Module, output: Path) -> None:
     torch.save({'model': network, 'train_args': network.args}, output)
 
 
-def parse_set(text: str) -> tuple[float, list[Example]]:
-    """Return share and examples of LAYOUT:SHARE:FOLDER[:SPLIT]."""
-    parts = text.split(':')
-    if len(parts) not in (3, 4) or parts[0] not in READERS:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not LAYOUT:SHARE:FOLDER[:SPLIT] with a layout of {", ".join(READERS)}'
-        )
-    kind, share, folder, *split = parts
-    return float(share), READERS[kind](Path(folder), split[0] if split else '')
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--set', type=parse_set, action='append', required=True, dest='sets')
+    parser.add_argument(
+        '--set',
+        type=partial(parse_set, readers=READERS),
+        action='append',
+        required=True,
+        dest='sets',
+    )
     parser.add_argument('--start', type=Path, required=True)
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)

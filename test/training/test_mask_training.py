@@ -9,6 +9,7 @@ import torch
 
 pytest.importorskip('ultralytics')
 import mask_sets
+import sets
 from mask_examples import PADDING, Example, view
 from mask_loss import RegionLoss
 from scipy.io import savemat
@@ -113,7 +114,7 @@ def test_facade_and_clothing_are_read_as_published(tmp_path: Path) -> None:
     for folder in (facade / 'images', facade / 'labels', people / 'photos'):
         folder.mkdir(parents=True)
     names = [f'{i:04d}' for i in range(40)]
-    kept = [name for name in names if not mask_sets.is_held_out(Path(name))]
+    kept = [name for name in names if not sets.is_held_out(Path(name))]
     assert 30 <= len(kept) < 40
     label = np.zeros((8, 9, 3), np.uint8)
     label[:, :3], label[:, 6:], label[2:4, 7:8] = (128, 0, 0), (128, 0, 0), (0, 0, 128)
