@@ -159,6 +159,8 @@ class Bench:
             label_map, confidence = self._held(row, (label_map, confidence))
             memory = labeller.memory if isinstance(labeller, ReusingLabeller) else None
             trace = _Trace((label_map, confidence), memory)
+        if int(label_map.max()) >= len(self.mappings[row.name].table):  # a name was found in it
+            self.mappings[row.name] = self._map(row)
         table = self.mappings[row.name].table
         return table[label_map.cpu().numpy()], confidence.float().cpu().numpy(), trace
 

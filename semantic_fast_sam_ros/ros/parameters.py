@@ -81,6 +81,9 @@ class NodeParameters:
         try:
             before = configuration.flatten(self._current)
             for name, value in changes.items():
+                if self._settings[name].kind is int and isinstance(value, float):
+                    # rclpy would keep it as it is, and tell others that the node has 2.0 masks.
+                    raise ConfigError(f'{name} must be a int, not {value!r}')
                 if self.locked and not self._settings[name].live and value != before[name]:
                     raise ConfigError(
                         f'{name} cannot change while models are loaded: deactivate and clean up '

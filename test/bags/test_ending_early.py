@@ -210,12 +210,12 @@ def test_memory_is_bounded_by_the_queues(tmp_path):
 
     original = labeller.to_rgb
 
-    def decode(message, maximum):
+    def decode(*given):
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
-        return original(message, maximum)
+        return original(*given)
 
     def hear(count):
         nonlocal under_way

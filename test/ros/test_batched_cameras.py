@@ -187,7 +187,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         noted.append(len(images))
         return look(pipeline, images, carried)
 
-    monkeypatch.setattr(SemanticFastSam, 'look', noting)
+    monkeypatch.setattr(SemanticFastSam, 'run_networks', noting)
     return noted
 
 

@@ -31,7 +31,8 @@ pytestmark = [
     pytest.mark.filterwarnings('ignore:.*torch.jit:FutureWarning'),
 ]
 OPTIONS = [f'--set={name}={json.dumps(value)}' for name, value in QUICK.items()]
-BY_QUERIES = ('ade20k', 'cityscapes')  # OneFormer, which torch alone runs
+# With OneFormer or Mask2Former, which torch alone runs.
+BY_QUERIES = ('ade20k', 'cityscapes', 'ssa_engine', 'ssa_engine_full')
 NEEDS_NO_PROFILE_OF_ITS_OWN = {
     'demo': 'starts the node, see test/ros/test_every_profile_live.py',
     'benchmark': 'times the pipeline that the others run',

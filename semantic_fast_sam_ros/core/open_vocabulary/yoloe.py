@@ -11,6 +11,7 @@ from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals, Pi
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.model_files import checkpoint
 from semantic_fast_sam_ros.core.open_vocabulary.yoloe_network import (
+    CLASS,
     Instances,
     YoloeNetwork,
     YoloeText,
@@ -126,7 +127,8 @@ class YoloeGenerator(FastSamGenerator):
     def generate(self, image: Tensor) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
         it = self._labeller.instances(image)
-        return self._shape(it.found, it.prototypes, it.batch, it.place, image)
+        nameless = torch.cat([it.found[:, :CLASS], it.found[:, CLASS + 1 :]], 1)
+        return self._shape(nameless, it.prototypes, it.batch, it.place, image)
 
 
 def load_yoloe(

@@ -12,11 +12,12 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.masks.fastsam import BOX_AND_SCORE, load_ultralytics
+from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
 from semantic_fast_sam_ros.core.settings.models import YoloeSettings
 
+CLASS = 5  # its column, behind x1 y1 x2 y2 score; the mask coefficients follow
 TEXT_BATCH = 80  # texts encoded at once
 VOTE_STRIDE = 4  # the votes' grid is so much coarser than what the network is given
 
@@ -63,14 +64,14 @@ class Instances:
     @property
     def classes(self) -> Tensor:
         """The instances' rows of what was asked for, (I,) int64."""
-        return self.found[:, 5].long()
+        return self.found[:, CLASS].long()
 
     def masks(self) -> Tensor:
         """Return masks over the image without its padding, (I, h, w) bool, on a coarse grid."""
         from ultralytics.utils import ops as untyped_ops
 
         ops: Any = untyped_ops
-        coefficients, boxes = self.found[:, BOX_AND_SCORE:], self.found[:, :4]
+        coefficients, boxes = self.found[:, CLASS + 1 :], self.found[:, :4]
         masks = ops.process_mask(self.prototypes, coefficients, boxes, self.padded).bool()
         rows = self._cells(self.place.top, self.place.height, 0)
         columns = self._cells(self.place.left, self.place.width, 1)

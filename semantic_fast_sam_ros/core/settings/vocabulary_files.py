@@ -34,8 +34,8 @@ def parse_list(text: str) -> Vocabulary:
         ConfigError: a name is empty, or holds what no name does.
     """
     body = text.strip()
-    for opening, closing in BRACKETS:
-        if body.startswith(opening) and body.endswith(closing):
+    for brackets in BRACKETS:
+        if body.startswith(brackets[0]) and body.endswith(brackets[1]):
             body = body[1:-1].strip()
     lines = [line.strip().removeprefix('- ') for line in body.splitlines() if line.strip()] or ['']
     return _of_entries([entry for line in lines for entry in re.split('[,;]', line)], repr(text))
