@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
+from semantic_fast_sam_ros.core.base.signals import end_process, ignore_interrupts, interrupt_once
 
 if TYPE_CHECKING:
     from semantic_fast_sam_ros.ros.node import SemanticFastSamNode
@@ -23,10 +23,7 @@ def main() -> NoReturn:
         code = run()
     except KeyboardInterrupt:  # while libraries were imported
         code = 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # At once: Python would take the models apart piece by piece, longer than launch waits.
-    os._exit(code)
+    end_process(code)
 
 
 def run() -> int:

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import use_shared_memory
-from semantic_fast_sam_ros.core.base.signals import ignore_interrupts, interrupt_once
+from semantic_fast_sam_ros.core.base.signals import end_process, ignore_interrupts, interrupt_once
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0
@@ -245,14 +245,15 @@ def _frames(arguments: argparse.Namespace, hear: Callable[[str], None]) -> Itera
         yield from open_source(arguments.source, arguments.bag_topic, hear)
 
 
-def main_ros() -> int:
+def main_ros() -> NoReturn:
     """Run as a ROS executable: `ros2 run semantic_fast_sam_ros image_stream SOURCE ...`."""
     from rclpy.utilities import remove_ros_args
 
     parser = argparse.ArgumentParser(prog='image_stream', description=__doc__)
     add_arguments(parser)
     try:
-        return run(parser.parse_args(remove_ros_args(sys.argv)[1:]), sys.argv)
+        code = run(parser.parse_args(remove_ros_args(sys.argv)[1:]), sys.argv)
     except SemanticFastSamError as error:
         print(f'image_stream: {error}', file=sys.stderr)
-        return 2
+        code = 2
+    end_process(code)

@@ -6,9 +6,11 @@ import secrets
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import use_shared_memory
+from semantic_fast_sam_ros.core.base.signals import end_process
 
 PORT = 8765
 
@@ -78,18 +80,19 @@ async def _until_stopped() -> None:
     await stopped.wait()
 
 
-def main_ros() -> int:
+def main_ros() -> NoReturn:
     """Run as a ROS executable: `ros2 run semantic_fast_sam_ros view`."""
     from rclpy.utilities import remove_ros_args
 
     parser = argparse.ArgumentParser(prog='view', description=__doc__)
     add_arguments(parser)
     try:
-        return run(parser.parse_args(remove_ros_args(sys.argv)[1:]))
+        code = run(parser.parse_args(remove_ros_args(sys.argv)[1:]))
     except SemanticFastSamError as error:
         print(f'view: {error}', file=sys.stderr)
-        return 2
+        code = 2
+    end_process(code)
 
 
 if __name__ == '__main__':
-    sys.exit(main_ros())
+    main_ros()

@@ -1,7 +1,10 @@
 """Ctrl-C under `ros2 launch` comes twice, from the terminal and from launch: the first counts."""
 
+import os
 import signal
+import sys
 from types import FrameType
+from typing import NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,6 +22,13 @@ def ignore_interrupts() -> None:
     """Let SIGINT and SIGTERM do nothing from here on."""
     for number in ENDING:
         signal.signal(number, _nothing)
+
+
+def end_process(code: int) -> NoReturn:
+    """End at once: Python would take torch apart piece by piece, longer than launch waits."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
