@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
+AGAIN_S = 0.01
 
 
 def interrupt_once() -> None:
@@ -16,6 +18,7 @@ def interrupt_once() -> None:
     """
     for number in ENDING:
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _interrupt_again
 
 
 def ignore_interrupts() -> None:
@@ -34,6 +37,17 @@ def end_process(code: int) -> NoReturn:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     ignore_interrupts()
     raise KeyboardInterrupt
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Let an interrupt come again that fell into a `__del__`, where Python only reports it."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    interrupt_once()
+    again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

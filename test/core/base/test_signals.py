@@ -33,3 +33,24 @@ def test_the_executables_of_ros_end_so(program: str, tool: str, words: list[str]
     assert status == 2
     assert said.startswith(f'{program}: ')
     assert 'taken apart' not in said
+
+
+def test_an_interrupt_that_falls_into_a_finaliser_is_not_lost() -> None:
+    code = (
+        'import os, signal, time\n'
+        'from semantic_fast_sam_ros.core.base.signals import interrupt_once\n'
+        'class Interrupted:\n'
+        '    def __del__(self):\n'
+        '        os.kill(os.getpid(), signal.SIGINT)\n'
+        '        time.sleep(0.01)\n'
+        'interrupt_once()\n'
+        'try:\n'
+        '    Interrupted()\n'
+        '    time.sleep(60)\n'
+        'except KeyboardInterrupt:\n'
+        "    print('interrupted')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ('interrupted\n', '')
