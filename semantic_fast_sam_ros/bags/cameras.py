@@ -1,12 +1,11 @@
 """Which topics of a recording are cameras: their first messages say, not their names."""
 
-import fnmatch
 import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from semantic_fast_sam_ros.bags.job import CHOICES, NODE
+from semantic_fast_sam_ros.bags.job import CHOICES, NODE, matches
 from semantic_fast_sam_ros.bags.messages import IMAGE, IMAGE_TYPES, camera_message, to_rgb
 from semantic_fast_sam_ros.bags.reader import BagReader, TopicCount
 from semantic_fast_sam_ros.bags.types import Topic
@@ -88,7 +87,7 @@ EMPTY = 'no messages'
 def _matching(images: Sequence[str], wanted: Sequence[str]) -> list[str]:
     chosen: list[str] = []
     for pattern in wanted:
-        found = [name for name in images if fnmatch.fnmatchcase(name, pattern)]
+        found = [name for name in images if matches(name, pattern)]
         if not found:
             listed = ', '.join(images) or 'none'
             raise ConfigError(f'no image topic {pattern} in the recording (there: {listed})')

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
-from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Topic
+from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, MINIMUM_NS, Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
 
@@ -43,14 +43,19 @@ class Job:
 
     def window_ns(self, start_ns: int) -> tuple[int, int]:
         """Return first and end time of what is labelled of a recording that begins at start_ns."""
-        first = start_ns + round(self.start_s * 1e9) if self.start_s else 0
+        first = start_ns + round(self.start_s * 1e9) if self.start_s else MINIMUM_NS
         if self.duration_s is None:
             return first, MAXIMUM_NS
         return first, start_ns + round((self.start_s + self.duration_s) * 1e9)
 
     def copies(self, topic: str) -> bool:
         """Say whether a topic is copied."""
-        return any(fnmatch.fnmatchcase(topic, pattern) for pattern in self.copy)
+        return any(matches(topic, pattern) for pattern in self.copy)
+
+
+def matches(topic: str, pattern: str) -> bool:
+    """Say whether a topic has a name, or fits a pattern, with or without the first slash."""
+    return any(fnmatch.fnmatchcase(topic, form) for form in (pattern, f'/{pattern}'))
 
 
 def output_topics(cameras: Sequence[str], job: Job, settings: OutputSettings) -> 'OutputTopics':

@@ -173,7 +173,7 @@ class BagLabeller:
     def _works(self, part: Part, done: int) -> Iterator[Work]:
         """Give what is to be done, images decoded."""
         first, last = self._job.window_ns(self._reader.start_ns)
-        begin = max(first, part.start_ns or 0)
+        begin = first if part.start_ns is None else max(first, part.start_ns)
         end = last if part.stop_ns is None else min(last, part.stop_ns)
         # To take every n-th image, those before this part have to be counted too.
         counted = begin if self._job.every == 1 else first

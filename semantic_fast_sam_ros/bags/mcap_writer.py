@@ -41,6 +41,10 @@ class McapWriter(StorageWriter):
         self._library: Any = Writer(output, 1 << 62, COMPRESSIONS[compression])
         self._library.start('ros2', 'semantic_fast_sam_ros')
 
+    def write(self, message: Message, sequence: int) -> None:
+        """Add a message; MCAP knows no time before 1970."""
+        super().write(message._replace(time_ns=max(0, message.time_ns)), sequence)
+
     def recover(self, replay: Callable[[Message], None]) -> None:
         """Keep the whole chunks of an existing file, give out their messages, drop the rest.
 

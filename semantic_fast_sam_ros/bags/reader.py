@@ -26,10 +26,11 @@ from semantic_fast_sam_ros.bags.recording_files import (
     is_compressed,
     plain_name,
     read_metadata,
+    recording_path,
     storage_of,
 )
 from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
-from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, Loss, Message, Topic
+from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, MINIMUM_NS, Loss, Message, Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 
 COPY_BYTES = 1 << 20
@@ -61,7 +62,7 @@ class BagReader:
         Raises:
             ConfigError: there is no recording, or nothing of it can be read.
         """
-        self.path = path
+        self.path = path = recording_path(path)
         self.losses: list[Loss] = []
         self.notes: list[str] = []
         self._unpacked: tuple[Path, tempfile.TemporaryDirectory[str]] | None = None
@@ -75,7 +76,7 @@ class BagReader:
     def messages(
         self,
         wanted: Wanted,
-        start_ns: int = 0,
+        start_ns: int = MINIMUM_NS,
         stop_ns: int = MAXIMUM_NS,
         only: int | None = None,
     ) -> Iterator[Message]:

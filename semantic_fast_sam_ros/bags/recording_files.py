@@ -4,10 +4,9 @@ What a file is, its first bytes say and not its name; metadata.yaml is compared 
 """
 
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import yaml
@@ -19,11 +18,12 @@ from semantic_fast_sam_ros.core.images.walking import files_below, natural
 
 METADATA = 'metadata.yaml'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-MCAP, SQLITE, ROS1 = 'mcap', 'sqlite3', 'ROS 1'
+MCAP, SQLITE, ROS1, PACKED = 'mcap', 'sqlite3', 'ROS 1', 'packed'
 MAGICS = {b'\x89MCAP': MCAP, b'SQLite format 3': SQLITE, b'#ROSBAG V': ROS1}
 SUFFIXES = {'.mcap': MCAP, '.db3': SQLITE, '.bag': ROS1}
 COMPRESSED = ('.zstd', '.zst')
-NAMES = tuple(suffix + packed for suffix in SUFFIXES for packed in ('', *COMPRESSED))
+PACKINGS = {'.gz': 'gzip -d', '.bz2': 'bzip2 -d', '.xz': 'xz -d', '.zip': 'unzip'}
+NAMES = tuple(suffix + packed for suffix in SUFFIXES for packed in ('', *COMPRESSED, *PACKINGS))
 HEAD_BYTES = 16
 
 
@@ -38,7 +38,7 @@ class Metadata:
 
 
 def storage_of(path: Path) -> str:
-    """Return 'mcap', 'sqlite3', 'ROS 1' or '' by a file's first bytes, else by its name."""
+    """Return 'mcap', 'sqlite3', 'ROS 1', 'packed' or '': by a file's first bytes or its name."""
     head = b''
     with suppress(OSError), path.open('rb') as file:
         head = file.read(HEAD_BYTES)
@@ -46,6 +46,8 @@ def storage_of(path: Path) -> str:
             file.seek(0)
             with suppress(zstandard.ZstdError):
                 head = zstandard.ZstdDecompressor().stream_reader(file).read(HEAD_BYTES)
+    if path.name.lower().endswith(NAMES) and path.suffix.lower() in PACKINGS:
+        return PACKED
     by_head = [storage for magic, storage in MAGICS.items() if head.startswith(magic)]
     return by_head[0] if by_head else SUFFIXES.get(Path(plain_name(path)).suffix.lower(), '')
 
@@ -61,9 +63,14 @@ def plain_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in COMPRESSED else path.name
 
 
+def stem(path: Path) -> str:
+    """Return a file's name without its suffixes of storage and compression."""
+    return Path(plain_name(path)).stem
+
+
 def part_name(path: Path) -> str:
     """Return the name that the files of a split recording have in common."""
-    return re.sub(r'_\d+$', '', Path(plain_name(path)).stem)
+    return re.sub(r'_\d+$', '', stem(path))
 
 
 def is_bag_file(path: Path) -> bool:
@@ -76,8 +83,14 @@ def bag_files(folder: Path) -> list[Path]:
     return files_below(folder, NAMES, deep=False)
 
 
+def recording_path(path: Path) -> Path:
+    """Return a recording's folder where its metadata.yaml is named."""
+    return path.parent if path.name == METADATA and path.is_file() else path
+
+
 def is_bag(path: Path) -> bool:
     """Say whether a path is a folder or file of one recording."""
+    path = recording_path(path)
     if not path.is_dir():
         return is_bag_file(path)
     if (path / METADATA).is_file():
@@ -91,12 +104,14 @@ def read_metadata(folder: Path) -> Metadata:
     try:
         text = (folder / METADATA).read_text(encoding='utf-8')
         known = yaml.safe_load(text)['rosbag2_bagfile_information']
-        found = Metadata([Path(str(name)).name for name in known.get('relative_file_paths') or []])
+        # Recorders of other machines may have written their own paths, and separators.
+        paths = known.get('relative_file_paths') or []
+        found = Metadata(list(dict.fromkeys(PureWindowsPath(str(path)).name for path in paths)))
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error).splitlines()[0]) from error
     for entry in _entries(known, 'files'):
         with suppress(KeyError, TypeError, ValueError):
-            found.file_messages[Path(entry['path']).name] = int(entry['message_count'])
+            found.file_messages[PureWindowsPath(entry['path']).name] = int(entry['message_count'])
     for entry in _entries(known, 'topics_with_message_count'):
         with suppress(KeyError, TypeError, ValueError):
             found.topics[str(entry['topic_metadata']['name'])] = int(entry['message_count'])
@@ -122,7 +137,7 @@ def find_files(path: Path, metadata: Metadata | None) -> tuple[list[Path], list[
     """
     if path.is_file():
         return [_of_ros2(path)], [], []
-    there = _one_each(bag_files(path))
+    there = [file for file in bag_files(path) if file.is_file()]
     names = {plain_name(file): file for file in there}
     found, losses, notes = [], [], []
     for name in metadata.files if metadata is not None else []:
@@ -134,17 +149,14 @@ def find_files(path: Path, metadata: Metadata | None) -> tuple[list[Path], list[
         if file.name != name:
             notes.append(f'{METADATA} lists {name}, {file.name} is there: read')
         found.append(file)
-    others = [file for file in there if plain_name(file) not in set(map(plain_name, found))]
-    if metadata is not None and others:
-        kept = [file for file in others if not found or _belongs(file, found)]
+    others = [file for file in there if file not in found]
+    kept = _further(found, others)
+    if metadata is not None:
         notes += [f'{METADATA} does not list {file.name}: read all the same' for file in kept]
-        left = [file.name for file in others if file not in kept]
-        notes += [
-            f'{name} is not listed in {METADATA} and named otherwise: left out' for name in left
-        ]
-        others = kept
-    if others:
-        found = sorted([*found, *others], key=lambda file: natural(file.name))
+    left = [file for file in others if file not in kept]
+    notes += [f'{file.name} is left out: a copy, or another recording' for file in left]
+    if kept:
+        found = sorted([*found, *kept], key=lambda file: natural(file.name))
     if not found:
         raise ConfigError(
             f'{path} is no rosbag2: it holds no .mcap or .db3 file (or one with .zstd)'
@@ -152,20 +164,16 @@ def find_files(path: Path, metadata: Metadata | None) -> tuple[list[Path], list[
     return [_of_ros2(file) for file in found], losses, notes
 
 
-def _belongs(file: Path, found: Iterable[Path]) -> bool:
-    """Say whether a file is another part of a recording."""
-    return any(
-        part_name(file) == part_name(other) and storage_of(file) == storage_of(other)
-        for other in found
-    )
-
-
-def _one_each(files: list[Path]) -> list[Path]:
-    """Leave out the compressed form of what is there uncompressed."""
-    names = {file.name for file in files}
-    return [
-        file for file in files if file.name == plain_name(file) or plain_name(file) not in names
-    ]
+def _further(found: list[Path], others: list[Path]) -> list[Path]:
+    """Return the other files that are parts of a recording: not its copies in another form."""
+    kept: list[Path] = []
+    for file in sorted(others, key=lambda file: file.name != plain_name(file)):
+        known = [*found, *kept]
+        copy = stem(file) in map(stem, known)
+        alike = [(part_name(other), storage_of(other)) for other in found]
+        if not copy and (not found or (part_name(file), storage_of(file)) in alike):
+            kept.append(file)
+    return kept
 
 
 def _of_ros2(path: Path) -> Path:
@@ -175,6 +183,9 @@ def _of_ros2(path: Path) -> Path:
             f'{path} is a ROS 1 bag: convert it first, such as by '
             f'rosbags-convert --src {path.name} --dst {path.stem} (it comes with this package)'
         )
+    if storage == PACKED:
+        command = PACKINGS[path.suffix.lower()]
+        raise ConfigError(f'{path} is packed: unpack it first, by {command} {path.name}')
     if not storage:
         raise ConfigError(
             f'{path} is no file of a rosbag2: it begins neither as MCAP nor as SQLite'

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MAXIMUM_NS = 2**63 - 1
+MINIMUM_NS, MAXIMUM_NS = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)

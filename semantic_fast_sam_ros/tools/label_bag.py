@@ -11,7 +11,7 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT, Outcome
-from semantic_fast_sam_ros.bags.recording_files import is_bag
+from semantic_fast_sam_ros.bags.recording_files import is_bag, recording_path, stem
 from semantic_fast_sam_ros.bags.run import label_recording
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.images.walking import is_foreign
@@ -149,6 +149,7 @@ def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]
     Raises:
         ConfigError: there is none, or two have the same name.
     """
+    inputs = [recording_path(path) for path in inputs]
     if len(inputs) == 1 and is_bag(inputs[0]):
         return [(inputs[0], output)]
     found: list[Path] = []
@@ -159,7 +160,7 @@ def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]
         if not is_bag(path) and not inside:
             raise ConfigError(f'{path} is no rosbag2, and no folder of them')
         found += [path] if is_bag(path) else inside
-    names = [path.name.partition('.')[0] if path.is_file() else path.name for path in found]
+    names = [stem(path) if path.is_file() else path.name for path in found]
     doubled = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if doubled is not None:
         raise ConfigError(f'two recordings are named {doubled!r}: label them one by one')

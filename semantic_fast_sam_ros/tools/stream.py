@@ -192,13 +192,13 @@ def paced(
         tick: called with the time of the recording, in nanoseconds, while it passes.
     """
     due: float | None = None
-    before: int | None = None
+    last: Frame | None = None
     for frame in frames:
+        before = None if last is None else last.time_ns
         if due is not None:
             step = 1 / (rate_hz or DEFAULT_RATE_HZ * factor)
-            if rate_hz is None and before is not None and frame.time_ns is not None:
-                # At the end of a loop time jumps back: the first frame comes at once.
-                gap = max(0, frame.time_ns - before) / 1e9
+            gap = None if rate_hz is not None or last is None else _gap_s(last, frame)
+            if gap is not None:
                 if gap > MAXIMUM_PAUSE_S:
                     _tell_pause(gap)
                     gap, before = MAXIMUM_PAUSE_S, None  # the recording's clock jumps
@@ -207,7 +207,18 @@ def paced(
         due = max(due or 0.0, time.monotonic())
         _wait(due, before, frame.time_ns, tick)
         yield frame
-        before = frame.time_ns
+        last = frame
+
+
+def _gap_s(last: Frame, frame: Frame) -> float | None:
+    """Return the time from one frame to the next; None where the source has none."""
+    if last.time_ns is None or frame.time_ns is None:
+        return None
+    gap = frame.time_ns - last.time_ns
+    if gap == 0 and frame.stamp_ns is not None and last.stamp_ns is not None:
+        gap = frame.stamp_ns - last.stamp_ns  # the recorder's clock stood still
+    # At the end of a loop time jumps back: the first frame comes at once.
+    return max(0, gap) / 1e9
 
 
 def _tell_pause(seconds: float) -> None:
