@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from semantic_fast_sam_ros.bags.cluster import DONE, PARTS, Pool, label_on_cluster
+from semantic_fast_sam_ros.bags.cluster import DONE, label_on_cluster
+from semantic_fast_sam_ros.bags.cluster_plan import PARTS, Pool
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 

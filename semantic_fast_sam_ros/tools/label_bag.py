@@ -109,7 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_cluster(
     arguments: argparse.Namespace, config: Config, job: Job, recordings: list[tuple[Path, Path]]
 ) -> int:
-    from semantic_fast_sam_ros.bags.cluster import Pool, label_on_cluster
+    from semantic_fast_sam_ros.bags.cluster import label_on_cluster
+    from semantic_fast_sam_ros.bags.cluster_plan import Pool
 
     pool = Pool(
         address=arguments.address,

@@ -1,10 +1,13 @@
 """Several recordings at once: one that cannot be labelled is told, the others are labelled."""
 
 import argparse
+import threading
 
 import pytest
 
 from semantic_fast_sam_ros.bags import cluster
+from semantic_fast_sam_ros.bags.cluster_plan import Pool
+from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.tools import label_bag
 
@@ -113,12 +116,8 @@ def test_a_cluster_tells_of_bad_recordings_too(drives, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, '_run_tasks', work_here)
     monkeypatch.setattr(cluster, '_load', lambda loader: lambda config: Brightness())
     recordings = label_bag.find_recordings([drives], tmp_path / 'out')
-    import threading
-
-    from semantic_fast_sam_ros.bags.job import Job
-
     outcomes = cluster.label_on_cluster(
-        recordings, settings(tmp_path), Job(), cluster.Pool(), threading.Event(), progress=False
+        recordings, settings(tmp_path), Job(), Pool(), threading.Event(), progress=False
     )
     refused = {s.name for (s, _), o in zip(recordings, outcomes, strict=True) if o.refusal}
     assert refused == set(BAD)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from semantic_fast_sam_ros.bags.cluster import DONE, PARTS, Pool, label_on_cluster
+from semantic_fast_sam_ros.bags.cluster import DONE, label_on_cluster
+from semantic_fast_sam_ros.bags.cluster_plan import PARTS, Pool
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 

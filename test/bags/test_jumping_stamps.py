@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semantic_fast_sam_ros.bags import cluster
-from semantic_fast_sam_ros.bags.cluster import Pool, begins_of, plan
+from semantic_fast_sam_ros.bags.cluster_plan import Pool, begins_of, plan
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.tools.label_bag import find_recordings
 
