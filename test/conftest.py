@@ -15,7 +15,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 
 # Before any test imports a library that reads these; processes that tests start inherit them.
-for name in ('HF_HOME', 'YOLO_CONFIG_DIR', 'MPLCONFIGDIR'):
+for name in ('HF_HUB_CACHE', 'YOLO_CONFIG_DIR', 'MPLCONFIGDIR'):
     os.environ.pop(name, None)
 os.environ['OMP_NUM_THREADS'] = '1'  # tests run side by side
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -23,6 +23,9 @@ BORROWED = contextlib.ExitStack()
 if 'PYTEST_XDIST_WORKER' not in os.environ:  # workers share the cache of the process above them
     made = tempfile.TemporaryDirectory(prefix='semantic_fast_sam_test_')
     os.environ['SEMANTIC_FAST_SAM_CACHE'] = BORROWED.enter_context(made)
+# Of each worker its own, as tests put networks into it under the names of public ones.
+hub = tempfile.TemporaryDirectory(prefix='semantic_fast_sam_hub_')
+os.environ['HF_HOME'] = BORROWED.enter_context(hub)
 
 TURNS = Path(os.environ['SEMANTIC_FAST_SAM_CACHE']) / 'turns'
 MEETING = ('ros', 'reliability', 'viewer')  # folders whose tests meet over DDS

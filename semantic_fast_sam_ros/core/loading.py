@@ -1,6 +1,6 @@
 """The models that a configuration names: the mask generator, and the labellers by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -71,14 +71,18 @@ def checksums_of(model: Model, policy: Policy) -> dict[str, str]:
     return found
 
 
-def load_generator(config: Config, labeller: MaskLabeller, runtime: Runtime) -> MaskGenerator:
-    """Load what proposes masks.
+def load_generator(
+    config: Config, runtime: Runtime, labellers: Iterable[MaskLabeller] = ()
+) -> MaskGenerator:
+    """Load what proposes masks; a YOLOE among the labellers that does both is not loaded again.
 
     Raises:
         ModelError: the model is missing, damaged, not trusted or of another kind.
     """
-    if isinstance(labeller, YoloeLabeller) and config.masks.model == config.yoloe.model:
-        return YoloeGenerator(labeller, config.masks)
+    if config.masks.model == config.yoloe.model:
+        loaded = (one for one in labellers if isinstance(one, YoloeLabeller))
+        yoloe = next(loaded, None) or _yoloe(config, policy_of(config), runtime)
+        return YoloeGenerator(yoloe, config.masks)
     file = checkpoint(config.masks.model).find(policy_of(config))
     return FastSamGenerator(file, config.masks, runtime)
 
@@ -154,7 +158,7 @@ def _hybrid(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyL
     return HybridLabeller(segmenter, clip, vocabulary, config)
 
 
-def _yoloe(config: Config, policy: Policy, runtime: Runtime) -> OpenVocabularyLabeller:
+def _yoloe(config: Config, policy: Policy, runtime: Runtime) -> YoloeLabeller:
     return load_yoloe(config, required(config), policy, runtime.device, runtime.dtype)
 
 

@@ -74,7 +74,7 @@ class SemanticFastSam:
         self._names = PublishedNames(
             config.labeller, self._labeller, history or VocabularyHistory()
         )
-        self._generator = loading.load_generator(config, self._labeller, self.runtime)
+        self._generator = loading.load_generator(config, self.runtime, [self._labeller])
         threads = torch.get_num_threads() if images_at_once == 1 else 1
         self._turns = Turns(self._generator, self._labeller, threads)
 

@@ -75,9 +75,9 @@ class Bench:
         if config.threads:
             torch.set_num_threads(config.threads)
         self._closed = self._load_closed(rows)
-        kinds = {row.masks for row in rows}
-        self._generators = sources.load_generators(kinds, config, self._runtime, sam)
         self._open = {row.name: self._load_open(row) for row in rows if _is_open(row)}
+        kinds, labellers = {row.masks for row in rows}, self._open.values()
+        self._generators = sources.load_generators(kinds, config, self._runtime, sam, labellers)
         self.mappings = {row.name: self._map(row) for row in rows}
         self._traces: dict[str, _Trace] = {}
 

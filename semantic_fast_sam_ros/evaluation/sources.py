@@ -11,8 +11,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core import loading
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks.types import MaskGenerator, MaskProposals
+from semantic_fast_sam_ros.core.masks.types import MaskGenerator, MaskLabeller, MaskProposals
 from semantic_fast_sam_ros.core.networks import model_files, weights
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.config import Config
@@ -63,9 +62,15 @@ def _one_a_segment(segments: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def load_generators(
-    kinds: Iterable[str], config: Config, runtime: Runtime, sam: str
+    kinds: Iterable[str],
+    config: Config,
+    runtime: Runtime,
+    sam: str,
+    labellers: Iterable[MaskLabeller] = (),
 ) -> dict[str, MaskGenerator]:
     """Load what makes the masks of some rows (`Row.masks`); '' and true need nothing loaded.
+
+    The labellers are those of the rows, see `loading.load_generator`.
 
     Raises:
         ModelError: as the pipeline raises it.
@@ -74,8 +79,7 @@ def load_generators(
     generators: dict[str, MaskGenerator] = {}
     for kind in set(kinds):
         if kind == 'fastsam':
-            checkpoint = model_files.checkpoint(config.masks.model).find(policy)
-            generators[kind] = FastSamGenerator(checkpoint, config.masks, runtime)
+            generators[kind] = loading.load_generator(config, runtime, labellers)
         elif kind == 'sam':
             folder = model_files.transformers_model(sam).find(policy)
             generators[kind] = SamGenerator(folder, runtime.device)
