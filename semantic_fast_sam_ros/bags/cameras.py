@@ -10,12 +10,15 @@ from semantic_fast_sam_ros.bags.messages import IMAGE, IMAGE_TYPES, camera_messa
 from semantic_fast_sam_ros.bags.reader import BagReader, TopicCount
 from semantic_fast_sam_ros.bags.types import Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.images.files import UnknownFormatError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.settings.node import InputSettings
 
 SAMPLES = 5  # messages of a topic that are looked at, first and midway: some may be damaged
 # Depth, disparity, confidence: numbers, not pictures. (8UC1 and 8UC3 are pictures, mono16 too.)
 MEASUREMENT = re.compile(r'(8S|16[US]|32[SF]|64F)C\d*\b')
+COMPRESSED = '/compressed'  # what image_transport adds to a topic's name
+PICTURES = re.compile(r'jpe?g|png', re.IGNORECASE)
 PICTURE_TYPES = re.compile(r'image|video|ffmpeg|theora', re.IGNORECASE)
 CONVERSIONS = {
     'ros1': 'it was converted from a ROS 1 bag: convert that one by rosbags-convert '
@@ -34,8 +37,8 @@ def choose_cameras(
     Args:
         reader: of the recording.
         wanted: names or patterns; empty for every camera: neither depth and other measurements,
-            nor what cannot be decoded, nor outputs of a labelling node, nor the compressed twin
-            of a topic that is there raw.
+            nor formats that are not decoded, nor outputs of a labelling node, nor the compressed
+            twin of a topic that is there raw.
         settings: of the input, which say what is a picture.
 
     Raises:
@@ -53,9 +56,11 @@ def choose_cameras(
         for name, t in sorted(images.items())
         if name not in owned
     }
-    cameras = [name for name, reason in reasons.items() if not reason]
-    # Where nothing can be decoded, what may be damaged is tried, and its images are counted.
-    cameras = cameras or [name for name, reason in reasons.items() if isinstance(reason, Doubt)]
+    good = [name for name, reason in reasons.items() if not reason]
+    # What is damaged is a camera all the same, whose images are counted.
+    cameras = good + [
+        n for n, r in reasons.items() if isinstance(r, Doubt) and _twin(n) not in good
+    ]
     if not cameras:
         raise ConfigError(_nothing(reader.topics, reasons))
     twins = _twins(cameras, images)
@@ -70,11 +75,17 @@ def _twins(cameras: Sequence[str], images: dict[str, TopicCount]) -> set[str]:
     """Return the topics whose images others have, too: raw ones are as the camera took them."""
     twins = set()
     for name in cameras:
-        raw = name.removesuffix('/compressed')
+        raw = name.removesuffix(COMPRESSED)
         if raw != name and raw in cameras:
             few = 2 * (images[raw].messages or 0) < (images[name].messages or 0)
             twins.add(raw if few else name)
     return twins
+
+
+def _twin(name: str) -> str:
+    """Return the topic on which the same images would be in the other form."""
+    raw = name.removesuffix(COMPRESSED)
+    return raw if raw != name else name + COMPRESSED
 
 
 class Doubt(str):
@@ -126,7 +137,8 @@ def _why_not(reader: BagReader, topic: TopicCount, settings: InputSettings) -> s
             kind = _kind(message)
             if 'compressedDepth' in kind or MEASUREMENT.match(kind):
                 return f'{kind} is depth or another measurement, no picture'
-            reason = Doubt(error)
+            foreign = isinstance(error, UnknownFormatError) and not PICTURES.search(kind)
+            reason = str(error) if foreign else Doubt(error)
         else:
             return ''
     return reason

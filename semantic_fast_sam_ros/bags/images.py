@@ -1,6 +1,7 @@
 """Label folders of images and videos into PNG and JSON files, one set a frame."""
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,7 @@ def label_pictures(
 
     def write(picture: Picture) -> None:
         if picture.image is None or picture.result is None:
+            print(f'left out: {picture.refusal}', file=sys.stderr)
             outcome.statistics.refuse(picture.group, picture.refusal)
             return
         write_picture(folder, picture.name, picture.image, picture.result, config, kinds)

@@ -212,7 +212,7 @@ def _report_run(source: Path, outcome: Outcome) -> None:
     )
     lines = [f'note: {note}' for note in outcome.notes]
     lines += [
-        f'{count} images of {topic} refused: {statistics.refusals[topic]}'
+        f'{count} images of {topic} refused; first: {statistics.refusals[topic]}'
         for topic, count in statistics.refused.items()
     ]
     lines += [

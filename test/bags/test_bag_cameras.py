@@ -111,6 +111,46 @@ def test_images_of_which_none_can_be_read_are_counted_and_no_success(tmp_path):
     assert outcome.empty and not outcome.complete
 
 
+def cut_off(time_ns):
+    """Return a JPEG that ends too early."""
+    message = compressed_message(picture(1), time_ns, '.jpg')
+    message.data = message.data[: len(message.data) // 2]
+    return message
+
+
+def short(time_ns):
+    """Return a raw image whose rows are shorter than its pixels."""
+    message = raw(time_ns)
+    message.step = 7
+    return message
+
+
+def nothing(time_ns):
+    """Return a compressed image without a byte."""
+    message = compressed_message(picture(1), time_ns)
+    message.data = message.data[:0]
+    return message
+
+
+@pytest.mark.parametrize('make', [cut_off, nothing])
+def test_a_camera_of_which_every_image_is_damaged_is_counted_beside_a_good_one(tmp_path, make):
+    bag = bag_of(tmp_path / 'bag', {'/front': raw, '/a_rear/compressed': make})
+    assert choose_cameras(BagReader(bag), []) == ['/front', '/a_rear/compressed']
+    outcome = label(bag, tmp_path / 'out')
+    assert outcome.statistics.frames == {'/front': 3}
+    assert outcome.statistics.refused == {'/a_rear/compressed': 3}
+
+
+@pytest.mark.parametrize('topics', [('/c', '/c/compressed'), ('/c/compressed', '/c')])
+def test_the_damaged_twin_of_a_camera_is_left_out(tmp_path, topics):
+    good = png if topics[0].endswith('compressed') else raw
+    bad = cut_off if good is raw else short
+    bag = bag_of(tmp_path / 'bag', {topics[0]: good, topics[1]: bad})
+    outcome = label(bag, tmp_path / 'out')
+    assert outcome.statistics.frames == {topics[0]: 3} and not outcome.statistics.refused
+    assert any(note.startswith(f'{topics[1]} is left out') for note in outcome.notes)
+
+
 def test_outputs_under_another_name_are_known_by_their_label_info(tmp_path):
     bag = bag_of(tmp_path / 'bag', {'/camera/image_raw': raw})
     label(bag, tmp_path / 'first', Job(copy=('*',), node='/labels'))

@@ -87,11 +87,15 @@ def test_video_frames_are_numbered_files(tmp_path):
     assert outcome.losses == []
 
 
-def test_damaged_image_is_refused_and_the_rest_labelled(pictures, tmp_path):
-    (pictures / 'a' / '1.png').write_bytes(b'broken')
+def test_damaged_images_are_told_each_and_the_rest_labelled(pictures, tmp_path, capsys):
+    for name, data in (('0.png', b'broken'), ('1.png', b'')):
+        (pictures / 'a' / name).write_bytes(data)
     outcome = _label(pictures, tmp_path / 'out')
-    assert outcome.statistics.frame_count == 5
-    assert '1.png is not a readable image' in outcome.statistics.refusals['a']
+    assert outcome.statistics.frame_count == 4
+    assert '0.png is not a readable image' in outcome.statistics.refusals['a']
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith('left out: ') and '0.png is not a readable image' in first
+    assert '1.png is not a readable image: empty data' in second
 
 
 def test_interrupted_run_resumes_with_the_missing_frames(pictures, tmp_path):

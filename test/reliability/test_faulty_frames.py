@@ -139,6 +139,23 @@ def test_exhausted_memory_costs_the_frame_and_is_given_back(
     until(lambda: diagnosis.value('last_error').startswith(type(error).__name__), 'the error')
 
 
+def test_an_image_of_which_a_network_says_no_numbers_counts_as_failed(
+    running: RunningNode, peer: Peer, diagnosis: Diagnosis
+) -> None:
+    until(lambda: diagnosis.status, 'diagnostics')
+    before = counts(diagnosis)
+    labels, camera = peer.collect(Image, f'{NAME}/label_image'), peer.camera()
+    weights = running.pipeline._labeller.segmenter._model.decode_head.classifier.weight.data
+    healthy = weights.clone()
+    weights.fill_(float('nan'))
+    rapidly(camera, lambda: counts(diagnosis)['failed'] > before['failed'])
+    assert diagnosis.value('last_error').startswith('NetworkError: ')
+    assert counts(diagnosis)['refused'] == before['refused']
+    weights.copy_(healthy)
+    rapidly(camera, lambda: labels)
+    assert not running.node.failed
+
+
 def test_exhausted_memory_is_logged_with_what_to_do_about_it() -> None:
     log = Mock()
     node = Mock(get_logger=lambda: log)

@@ -22,7 +22,7 @@ REMEDY = 'let the driver send JPEG or PNG, or raw images (input.transport: raw)'
 COLOURS = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'rgb16', 'bgr16', 'rgba16', 'bgra16')
 
 
-class UnknownEncodingError(FrameError):
+class UnknownEncodingError(files.UnknownFormatError):
     """The encoding of a message is none that is decoded here; another library may know it."""
 
 
@@ -168,7 +168,7 @@ def compressed_to_rgb(
     try:
         pixels = files.decode(data, maximum_pixels)
     except FrameError as error:
-        raise FrameError(
+        raise type(error)(
             f'compressed image (format {_shown(message.format)}, {len(data)} bytes): {error}; '
             f'{REMEDY}'
         ) from error

@@ -27,6 +27,13 @@ FORMATS = ('PNG', 'BMP', 'WEBP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF', 'GIF')
 OTHERS = {  # offset and bytes by which formats are known that nothing here decodes
     'HEIF (heic)': (4, (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftyphevc', b'ftypmsf1')),
     'JPEG XL': (0, (b'\xff\x0a', b'\x00\x00\x00\x0cJXL ')),
+    'OpenEXR': (0, (b'\x76\x2f\x31\x01',)),
+    'Radiance HDR': (0, (b'#?RADIANCE', b'#?RGBE')),
+    'a page of the web': (0, (b'<!DOCTYPE', b'<!doctype', b'<html', b'<?xml')),
+    'a pointer of Git LFS, whose file was not fetched (git lfs pull),': (
+        0,
+        (b'version https://git-lfs',),
+    ),
     'PDF': (0, (b'%PDF',)),
     'H.264 or H.265 video': (0, (b'\x00\x00\x00\x01', b'\x00\x00\x01')),
 }
@@ -35,6 +42,10 @@ REMEDY = 'convert it to JPEG or PNG'
 EXTRANEOUS_BYTES = 32  # before a marker: many webcams leave a few, a cut-off image many
 HARMLESS = ('Warning: unknown JFIF revision', 'Unknown Adobe color transform')
 Rgb = NDArray[np.uint8]  # (H, W, 3)
+
+
+class UnknownFormatError(FrameError):
+    """It is of a format that nothing here decodes, however whole."""
 
 
 def read_image(
@@ -109,7 +120,7 @@ def open_header(data: bytes) -> tuple[str, Any]:
     """Return a format's name and Pillow's image of it, of which nothing is decoded yet.
 
     Raises:
-        FrameError: the format is unknown, or the header damaged.
+        FrameError: the format is unknown, the header damaged, or there is nothing.
     """
     import PIL.Image
 
@@ -122,12 +133,12 @@ def open_header(data: bytes) -> tuple[str, Any]:
                 return kind, factory(io.BytesIO(data), '')
             except Exception as error:  # Pillow's decoders raise many kinds
                 raise FrameError(f'damaged {kind}: {error}') from error
-    raise FrameError(f'{_name(data)} is not decoded here: {REMEDY}')
+    if not data:
+        raise FrameError('empty data: 0 bytes')
+    raise UnknownFormatError(f'{_name(data)} is not decoded here: {REMEDY}')
 
 
 def _name(data: bytes) -> str:
-    if not data:
-        return 'empty data'
     known = (name for name, (at, marks) in OTHERS.items() if data[at:].startswith(marks))
     return next(known, f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format')
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 
-# What is decoded, and what is told to be something else (HEIF), instead of passed over.
+# What is decoded, and (the last line) what is refused with the reason instead of passed over.
 IMAGE_SUFFIXES = (
-    *('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.webp', '.tif', '.tiff'),
-    *('.ppm', '.pgm', '.pnm', '.jp2', '.avif', '.gif', '.heic', '.heif'),
+    *('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.mpo', '.bmp', '.dib', '.webp', '.tif', '.tiff'),
+    *('.ppm', '.pgm', '.pnm', '.pbm', '.jp2', '.avif', '.gif'),
+    *('.heic', '.heif', '.jxl', '.tga', '.exr', '.hdr'),
 )
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
 # Folders that macOS, NAS devices, Windows and file systems leave; names with a dot are hidden.
