@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
+from clip_names import HELD_OUT_NAMES, MORE_HELD_OUT, NAMES
 from open_clip import SimpleTokenizer
-from road_names import HELD_OUT_NAMES, TRAINING_NAMES
 from torch import Tensor
 
 DOMAIN_WORDS = 4000  # the words nearest to the training names; half of all draws
@@ -31,12 +31,13 @@ class Lesson:
 
 
 def training_names() -> list[str]:
-    return [name for names in TRAINING_NAMES.values() for name in names]
+    return [name for names in NAMES.values() for name in names]
 
 
 def prepare(teacher: Path, cache: Path, dim: int, width: int) -> Lesson:
     """Embed words and pairs with the teacher, once, and project them."""
     held_out = {name for names in HELD_OUT_NAMES.values() for name in names}
+    held_out |= set(MORE_HELD_OUT.values())
     if cache.exists():
         stored = torch.load(cache, weights_only=True)
         texts, vectors = stored['texts'], stored['vectors']
