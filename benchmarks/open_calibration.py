@@ -4,7 +4,7 @@ Each FastSAM mask is right if its name is that of most of its labelled pixels. P
 weights of margin and mask score: the calibration error, and the share of wrong masks among the
 more confident half. Also draws the reliability diagram of the weights as shipped.
 
-    python benchmarks/open_calibration.py --data ../shared/camvid --output /tmp/reliability.png
+    python benchmarks/open_calibration.py --data CamVid --output /tmp/reliability.png
 """
 
 import argparse
