@@ -15,7 +15,7 @@ from semantic_fast_sam_ros.core.masks.types import (
     MaskProposals,
 )
 from semantic_fast_sam_ros.core.networks import checksums
-from semantic_fast_sam_ros.core.networks.engines import int8_file
+from semantic_fast_sam_ros.core.networks.conversions import int8_file
 from semantic_fast_sam_ros.core.networks.model_files import Model, checkpoint, models_of
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy

@@ -17,8 +17,11 @@ from semantic_fast_sam_ros.bags.pictures import Picture, find_files, read_file
 from semantic_fast_sam_ros.benchmarking import scenes
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import policy_of
-from semantic_fast_sam_ros.core.networks import engines
+from semantic_fast_sam_ros.core.networks.conversions import conversions
+from semantic_fast_sam_ros.core.networks.engines import ENGINES
 from semantic_fast_sam_ros.core.networks.model_files import models_of
+from semantic_fast_sam_ros.core.networks.openvino_engine import export_int8
+from semantic_fast_sam_ros.core.networks.recording import recording
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         default='openvino',
-        choices=sorted(engines.ENGINES),
+        choices=sorted(ENGINES),
         help='default: openvino, which `backend: auto` then uses',
     )
     parser.add_argument(
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         precision, parity = 'int8', PARITY_INT8
         quantise(config, images)
     fast = SemanticFastSam(replace(config, backend=arguments.backend, precision=precision))
-    files = [file for source in sources(config) for file in engines.conversions(source)]
+    files = [file for source in sources(config) for file in conversions(source)]
     for file in files:
         print(f'{file} ({file.stat().st_size / 1e6:.1f} MB)')
     if arguments.output is not None:
@@ -78,12 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def quantise(config: Config, images: list[Rgb]) -> None:
     """Write the 8-bit forms of a configuration's networks, tuned to these images."""
-    with engines.recording() as networks:
+    with recording() as networks:
         pipeline = SemanticFastSam(replace(config, backend='torch', precision='fp32'))
     for image in images:
         pipeline(image)
     for network in networks:
-        engines.export_int8(network)
+        export_int8(network)
 
 
 def compare(

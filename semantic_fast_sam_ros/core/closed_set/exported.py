@@ -8,15 +8,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.networks.batching import turns
-from semantic_fast_sam_ros.core.networks.exported import Port, open_exported
+from semantic_fast_sam_ros.core.networks.exported import open_exported
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.sessions import Array, Port
 from semantic_fast_sam_ros.core.settings.config import parse_colour
 from semantic_fast_sam_ros.core.settings.models import DenseSettings
 from semantic_fast_sam_ros.core.settings.vocabulary_files import resolve
@@ -26,7 +26,6 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 UNIT = 32  # sides of images for networks that take any are rounded to this
 SUMS_TO_ONE = 1e-3  # how far sums over probabilities may be from it
 BACKGROUND = 'background'
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

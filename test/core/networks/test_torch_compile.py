@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from semantic_fast_sam_ros.core.networks import engines, torch_compile
+from semantic_fast_sam_ros.core.networks import torch_compile
+from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.torch_compile import CompiledNetwork
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 COMPILES = """
 import shutil, sys, torch
 from pathlib import Path
-from semantic_fast_sam_ros.core.networks import engines
+from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.torch_compile import CompiledNetwork
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 
@@ -38,7 +39,7 @@ class Small(torch.nn.Module):
 
 module = Small().requires_grad_(False)
 runtime = Runtime(torch.device('cpu'), backend='compile')
-network = engines.load_network(lambda: module, Path('small.pt'), runtime)
+network = load_network(lambda: module, Path('small.pt'), runtime)
 assert isinstance(network, CompiledNetwork)
 with torch.inference_mode():
     for size in ((8, 12), (16, 12), (8, 12)):
@@ -167,7 +168,7 @@ def test_folders_that_the_user_has_set_stay(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_backend_is_chosen_by_name() -> None:
-    network = engines.load_network(Doubled, Path('small.pt'), ON_CPU)
+    network = load_network(Doubled, Path('small.pt'), ON_CPU)
     assert isinstance(network, CompiledNetwork)
 
 
