@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.closed_set.dense import load_dense
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense, published_classes
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.types import (
@@ -128,9 +128,7 @@ def load_closed_set(config: Config, policy: Policy, runtime: Runtime) -> ClosedS
     wanted = requested(config)
     groups = vocabulary_files.read_groups(config.groups) if config.groups.strip() else {}
     segmenter = load_dense(config.dense, policy, runtime)
-    left_out = getattr(segmenter, 'left_out', '')
-    names = tuple(name for name in segmenter.class_names if name != left_out)
-    vocabulary = closed_set_vocabulary(names, wanted, groups)
+    vocabulary = closed_set_vocabulary(published_classes(segmenter), wanted, groups)
     return ClosedSetLabeller(segmenter, vocabulary, config.vote)
 
 

@@ -22,6 +22,7 @@ class Segmenter:
     """Has names only: its map is given to the vote."""
 
     class_names = NAMES
+    left_out = ''
 
 
 def _scene(count, height=24, width=40):

@@ -47,6 +47,7 @@ class DenseSegmenter(Protocol):
     """A network that scores every pixel for every class."""
 
     class_names: tuple[str, ...]
+    left_out: str  # one of them that means none of the others, and is not published; else ''
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
@@ -64,8 +65,15 @@ class BatchSegmenter(DenseSegmenter, Protocol):
         ...
 
 
+def published_classes(segmenter: DenseSegmenter) -> tuple[str, ...]:
+    """Return a segmenter's classes without the one that means none of the others."""
+    return tuple(name for name in segmenter.class_names if name != segmenter.left_out)
+
+
 class TransformersSegmenter(RunsNetwork):
     """Any Hugging Face semantic or universal segmentation checkpoint."""
+
+    left_out = ''
 
     def __init__(
         self,
@@ -182,6 +190,8 @@ class TransformersSegmenter(RunsNetwork):
 
 class UltralyticsSegmenter(RunsNetwork):
     """A checkpoint of ultralytics' semantic task, such as yolo26n-sem.pt."""
+
+    left_out = ''
 
     def __init__(
         self,

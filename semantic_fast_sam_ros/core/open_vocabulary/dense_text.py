@@ -161,6 +161,7 @@ class _Names:
     """Stands in for a closed-set network whose classes are the vocabulary's."""
 
     class_names: tuple[str, ...]
+    left_out: str = ''
 
     def segment(self, image: Tensor) -> DenseMap:
         raise NotImplementedError

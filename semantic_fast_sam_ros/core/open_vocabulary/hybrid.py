@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
-from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter
+from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter, published_classes
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
@@ -56,7 +56,7 @@ class HybridLabeller:
         """
         for c in vocabulary.classes:
             if c.source == 'dense' and not self._knows(c):
-                known = self._segmenter.class_names
+                known = published_classes(self._segmenter)
                 raise ConfigError(
                     f'{c.name!r} has the source dense, and is not a class of the dense model'
                     + suggestion(c.name, known)
@@ -107,4 +107,4 @@ class HybridLabeller:
 
     def _knows(self, c: SemanticClass) -> bool:
         own = Vocabulary((c,))
-        return any(own.find(name) for name in self._segmenter.class_names)
+        return any(own.find(name) for name in published_classes(self._segmenter))

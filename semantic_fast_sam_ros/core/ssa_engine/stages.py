@@ -4,7 +4,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter, load_dense
+from semantic_fast_sam_ros.core.closed_set.dense import (
+    DenseSegmenter,
+    load_dense,
+    published_classes,
+)
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks.model_files import transformers_model
@@ -27,7 +31,7 @@ class ClosedSetProposer:
 
     def __init__(self, segmenter: DenseSegmenter, data_set: str) -> None:
         """Take a segmenter; `data_set` is the shipped vocabulary that tidies its names up."""
-        own = from_names(without_repeats(segmenter.class_names))
+        own = from_names(without_repeats(published_classes(segmenter)))
         tidy = resolve(data_set)
         self._names = [''] + [
             found.name if (found := tidy.find(name)) else name for name in own.names

@@ -1,5 +1,6 @@
 """Networks that come as a file label as the network in it does, or say why they do not."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,6 +201,15 @@ def test_other_networks_are_refused_with_what_was_found(tmp_path: Path) -> None:
         segmenter_of(file)
     with pytest.raises(ModelError, match=r'puts out \(1, 3\): no scores'):
         segmenter_of(write(tmp_path / 'none.onnx', NoMap()))
+
+
+def test_a_file_that_was_written_over_is_another_network(tmp_path: Path) -> None:
+    first, other = Tiny(), Tiny()
+    nn.init.normal_(other.layer.weight)
+    for module in (first, other):
+        file = write(tmp_path / 'net.onnx', module)
+        os.utime(file, (1e9, 1e9))  # a copy may keep times; what OpenVINO compiled is kept
+        assert_labels(segmenter_of(file), labels_of(module, batch_of(picture())))
 
 
 @pytest.mark.parametrize('name', ['net.onnx', 'net.xml', 'net.tflite'])

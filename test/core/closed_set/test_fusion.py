@@ -21,6 +21,7 @@ class Fixed:
     """A segmenter that never sees an image."""
 
     class_names = NAMES
+    left_out = ''
 
     def segment(self, image: Tensor) -> DenseMap:
         """Refuse: the tests hand the dense map over."""

@@ -64,6 +64,7 @@ class Halves:
     """Finds road in the left half of an image and sky in the right."""
 
     class_names = MODEL_CLASSES
+    left_out = ''
 
     def segment(self, image: Tensor) -> DenseMap:
         """Score an image (3, H, W)."""
@@ -100,6 +101,16 @@ def test_sources_of_the_file_are_followed(config: Config, tmp_path: Path) -> Non
     names = ours._names
     assert names.dense is not None and names.dense.vocabulary.names == ('road',)
     assert names.clip is not None and names.clip.vocabulary.names == ('car', 'dog')
+
+
+def test_what_the_segmenter_leaves_out_falls_to_clip(config: Config) -> None:
+    class WithoutSky(Halves):
+        left_out = 'sky'
+
+    model = load_clip(config.clip, Policy(offline=True), Runtime(CPU))
+    names = HybridLabeller(WithoutSky(), model, parse_list('road, sky'), config)._names
+    assert names.dense is not None and names.dense.vocabulary.names == ('road',)
+    assert names.clip is not None and names.clip.vocabulary.names == ('sky',)
 
 
 def test_wrong_sources_are_refused(config: Config, tmp_path: Path) -> None:
