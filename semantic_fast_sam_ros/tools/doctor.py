@@ -1,10 +1,6 @@
 """Show what is installed and what is missing, or what is wrong with a running node."""
 
 import argparse
-import contextlib
-import importlib
-import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -12,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
@@ -19,6 +16,7 @@ from semantic_fast_sam_ros.core.base.folders import PACKAGE, cache_folder, resou
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.model_files import Model, models_of
 from semantic_fast_sam_ros.core.settings import profiles
+from semantic_fast_sam_ros.tools import libraries
 from semantic_fast_sam_ros.tools.findings import Finding, Verdict, report
 
 DEFAULT_PROFILE = 'embedded'
@@ -27,26 +25,6 @@ SHARED_MEMORY_PROFILE = 'fastdds_shared_memory.xml'
 SHARED_MEMORY = Path('/dev/shm')
 # A 1920x1080 rgb8 image has 6.2 MB; the segment should hold several.
 SMALLEST_SEGMENT = 16 << 20
-# Module -> distribution, and what it is needed for; the essential ones come first.
-ESSENTIAL = {
-    'numpy': ('numpy', 'everything'),
-    'yaml': ('PyYAML', 'configuration'),
-    'cv2': ('OpenCV', 'images'),
-    'ultralytics': ('ultralytics', 'masks'),
-    'transformers': ('transformers', 'the dense branch'),
-    'safetensors': ('safetensors', 'the dense branch'),
-    'numba': ('numba', 'the pixels of masks and votes'),
-}
-OPTIONAL = {
-    'openvino': ('openvino', 'speed on CPUs: without it torch runs the networks'),
-    'tornado': ('tornado', 'the viewer'),
-    'timm': ('timm', 'dense models with a timm backbone, such as the one that ships'),
-    'open_clip': ('open_clip_torch', 'open vocabularies'),
-    'textblob': ('textblob', 'the labeller ssa_engine'),
-    'rosbags': ('rosbags', 'reading and writing bags'),
-    'mcap': ('mcap', 'reading and writing .mcap files'),
-    'launch_ros': ('launch_ros', 'the launch files; `scripts/demo` does without'),
-}
 # Type hashes of the released vision_msgs: another hash means that no other node will understand.
 TYPE_HASHES = {
     'Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
@@ -63,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='/semantic_fast_sam',
         help='ask a running node instead, such as /semantic_fast_sam (default)',
     )
+    parser.add_argument(
+        '--load',
+        action='store_true',
+        help='import all libraries, too, and ask torch for the device: many seconds',
+    )
     parser.add_argument('--json', action='store_true', help='print the findings as JSON')
 
 
@@ -73,26 +56,31 @@ def run(arguments: argparse.Namespace) -> int:
 
         found = node_doctor.examine(arguments.node)
         return report(found, arguments.json, 'nothing wrong is seen', '{} thing(s) wrong')
-    return report(examine(), arguments.json, 'ready to run', '{} essential thing(s) missing')
+    found = examine(arguments.load)
+    return report(found, arguments.json, 'ready to run', '{} essential thing(s) missing')
 
 
-def examine() -> Iterator[Finding]:
-    """Look at everything, part by part; one that fails says so and the rest go on."""
+def examine(load: bool = False) -> Iterator[Finding]:
+    """Look at everything, part by part; one that fails says so and the rest go on.
+
+    Args:
+        load: whether to import what takes seconds; otherwise it is enough that it is installed.
+    """
     weights.silence_libraries()
-    parts: tuple[Callable[[], Iterable[Finding]], ...] = (
-        _python,
-        _ros,
-        _messages,
-        _transport,
-        _torch,
-        _libraries,
-        _models,
-    )
-    for part in parts:
+    parts: dict[str, Callable[[], Iterable[Finding]]] = {
+        'python': _python,
+        'ros': _ros,
+        'messages': _messages,
+        'transport': _transport,
+        'torch': partial(libraries.look_at_torch, load),
+        'libraries': partial(libraries.look_at_others, load),
+        'models': _models,
+    }
+    for name, part in parts.items():
         try:
             yield from part()
         except Exception as error:  # a broken installation raises anything; the report goes on
-            yield Finding('MISSING', part.__name__.strip('_'), f'{type(error).__name__}: {error}')
+            yield Finding('MISSING', name, f'{type(error).__name__}: {error}')
 
 
 def _python() -> Iterator[Finding]:
@@ -109,7 +97,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _ros() -> Iterator[Finding]:
-    if not _importable('rclpy'):
+    if not libraries.importable('rclpy'):
         advice = 'source a ROS 2 installation, or scripts/env.sh of a checkout'
         yield Finding('MISSING', 'ROS 2', f'no rclpy: {advice}')
         return
@@ -117,14 +105,16 @@ def _ros() -> Iterator[Finding]:
 
     distribution = os.environ.get('ROS_DISTRO') or 'unnamed distribution'
     middleware = get_rmw_implementation_identifier()
-    yield Finding('ok', 'ROS 2', f'{distribution}, rclpy {_version("rclpy")}, {middleware}')
+    yield Finding(
+        'ok', 'ROS 2', f'{distribution}, rclpy {libraries.version("rclpy")}, {middleware}'
+    )
 
 
 def _messages() -> Iterator[Finding]:
     for name in ('sensor_msgs', 'diagnostic_msgs', 'lifecycle_msgs'):
-        if not _importable(f'{name}.msg'):
+        if not libraries.importable(f'{name}.msg'):
             yield Finding('MISSING', name, 'cannot be imported')
-    if not _importable('vision_msgs.msg'):
+    if not libraries.importable('vision_msgs.msg'):
         yield Finding('MISSING', 'vision_msgs', 'cannot be imported: apt or scripts/setup has it')
         return
     for name, expected in TYPE_HASHES.items():
@@ -177,35 +167,6 @@ def segment_size(profile: Path) -> int:
     return max(map(int, sizes), default=0)
 
 
-def _torch() -> Iterator[Finding]:
-    if not _importable('torch'):
-        yield Finding('MISSING', 'torch', 'not installed (requirements/torch.txt)')
-        return
-    import torch
-
-    yield Finding('ok', 'torch', torch.__version__)
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            memory = torch.cuda.get_device_properties(index).total_memory / 1e9
-            name = torch.cuda.get_device_name(index)
-            yield Finding('ok', 'device', f'cuda:{index} {name}, {memory:.0f} GB')
-    elif torch.backends.mps.is_available():
-        yield Finding('ok', 'device', 'mps')
-    else:
-        yield Finding('ok', 'device', f'cpu, {torch.get_num_threads()} threads')
-
-
-def _libraries() -> Iterator[Finding]:
-    for needed, libraries in ((True, ESSENTIAL), (False, OPTIONAL)):
-        for module, (distribution, use) in libraries.items():
-            reason = _import_problem(module)
-            if not reason:
-                yield Finding('ok', distribution, _version(distribution, module))
-            else:
-                verdict: Verdict = 'MISSING' if needed else 'note'
-                yield Finding(verdict, distribution, f'{reason} (for {use})')
-
-
 def _models() -> Iterator[Finding]:
     yield Finding('ok', 'models folder', str(weights.models_folder()))
     yield Finding('ok', 'cache', str(cache_folder()))
@@ -235,26 +196,3 @@ def _find_model(model: Model) -> tuple[str, str]:
     if model.name in weights.KNOWN or '/' in model.name:
         return '', f'absent; `{weights.PREFETCH} {model.name}` brings it'
     return '', 'absent, although it ships in models/: the checkout or installation is incomplete'
-
-
-def _importable(module: str) -> bool:
-    return not _import_problem(module)
-
-
-def _import_problem(module: str) -> str:
-    """Return why a module cannot be imported, '' if it can; what it prints is dropped."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        return 'not installed' if error.name == module else str(error)
-    except Exception as error:  # such as a compiled part built against another NumPy
-        return f'{type(error).__name__}: {str(error).partition(chr(10))[0]}'
-    return ''
-
-
-def _version(distribution: str, module: str = '') -> str:
-    """Return a version: the distribution's, else the module's (some apt packages have one)."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return str(getattr(sys.modules.get(module), '__version__', 'of unknown version'))

@@ -6,13 +6,13 @@ import pytest
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.folders import resource_folder
-from semantic_fast_sam_ros.tools import doctor
+from semantic_fast_sam_ros.tools import doctor, libraries
 from semantic_fast_sam_ros.tools.findings import Finding
 
 
 def _run(monkeypatch, *parts: Finding, json: bool = False) -> int:
-    monkeypatch.setattr(doctor, 'examine', lambda: iter(parts))
-    return doctor.run(argparse.Namespace(json=json, node=None))
+    monkeypatch.setattr(doctor, 'examine', lambda load: iter(parts))
+    return doctor.run(argparse.Namespace(json=json, node=None, load=False))
 
 
 def test_note_does_not_fail(monkeypatch, capsys):
@@ -26,11 +26,12 @@ def test_missing_essential_fails(monkeypatch, capsys):
 
 
 def test_part_that_raises_is_reported_and_the_others_go_on(monkeypatch):
-    def broken():
+    def broken(load):
         raise OSError('libGL.so.1 is missing')
 
-    monkeypatch.setattr(doctor, '_torch', broken)
-    for name in ('_ros', '_messages', '_libraries', '_models'):
+    monkeypatch.setattr(libraries, 'look_at_torch', broken)
+    monkeypatch.setattr(libraries, 'look_at_others', lambda load: [])
+    for name in ('_ros', '_messages', '_models'):
         monkeypatch.setattr(doctor, name, lambda: [])
     findings = list(doctor.examine())
     assert ('MISSING', 'libGL') in {
@@ -79,6 +80,30 @@ def test_absent_module_is_told_from_one_that_breaks(monkeypatch):
     def broken(module):
         raise ImportError('numpy.core.multiarray failed to import')
 
-    assert doctor._import_problem('no_such_module_at_all') == 'not installed'
-    monkeypatch.setattr(doctor.importlib, 'import_module', broken)
-    assert doctor._import_problem('cv_bridge').startswith('ImportError: numpy.core')
+    assert libraries.import_problem('no_such_module_at_all') == 'not installed'
+    monkeypatch.setattr(libraries.importlib, 'import_module', broken)
+    assert libraries.import_problem('cv_bridge').startswith('ImportError: numpy.core')
+
+
+def test_without_load_a_library_only_has_to_be_installed(monkeypatch):
+    monkeypatch.setattr(libraries, 'import_problem', lambda module: f'{module} is broken')
+    texts = {load: {f.subject: f.text for f in libraries.look_at_others(load)} for load in (0, 1)}
+    assert 'is broken' not in texts[0]['ultralytics'] and 'is broken' in texts[0]['OpenCV']
+    assert 'ultralytics is broken' in texts[1]['ultralytics']
+
+
+@pytest.mark.parametrize(
+    ('gpus', 'version', 'verdict', 'text'),
+    [
+        (0, '2.9', 'ok', 'CPUs'),
+        (2, '2.9', 'ok', '2 NVIDIA'),
+        (2, '2.9+cpu', 'note', 'for CPUs only'),
+    ],
+)
+def test_gpu_that_torch_cannot_use_is_noticed(monkeypatch, tmp_path, gpus, version, verdict, text):
+    for number in range(gpus):
+        (tmp_path / str(number)).mkdir()
+    monkeypatch.setattr(libraries, 'NVIDIA_GPUS', tmp_path)
+    monkeypatch.setattr(libraries, 'version', lambda distribution: version)
+    finding = list(libraries.look_at_torch(load=False))[-1]
+    assert (finding.subject, finding.verdict) == ('device', verdict) and text in finding.text

@@ -16,6 +16,12 @@ from semantic_fast_sam_ros.core.settings.models import (
 )
 
 CLIP_CONFIG = 'open_clip_config.json'
+# Where open_clip has the models of the profiles that ship: to know it takes seconds of imports.
+HUBS = {
+    'MobileCLIP2-S0/dfndr2b': 'timm/MobileCLIP2-S0-OpenCLIP',
+    'ViT-L-14/datacomp_xl_s13b_b90k': 'laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K',
+    'ViT-L-14-quickgelu/openai': 'timm/vit_large_patch14_clip_224.openai',
+}
 EXPORTED = ('.onnx', '.xml', '.tflite')
 Kind = Literal['checkpoint', 'transformers', 'exported', 'open_clip', 'open_clip file']
 
@@ -127,6 +133,15 @@ def _clip_folder(name: str, policy: Policy) -> Path:
 
 
 def _hub_name(name: str) -> str:
+    return HUBS[name] if name in HUBS else hub_of(name)
+
+
+def hub_of(name: str) -> str:
+    """Return where open_clip has `ARCHITECTURE/TAG`; what is none of its names, as it is.
+
+    Raises:
+        ModelError: an architecture without a tag, or with one that no hub has.
+    """
     import open_clip as untyped_open_clip
 
     open_clip: Any = untyped_open_clip
@@ -146,7 +161,7 @@ def _hub_name(name: str) -> str:
 
 def _is_clip(name: str) -> bool:
     """Return whether a name is one of open_clip's list, or of a folder in its format."""
-    if _is_clip_folder(name):
+    if name in HUBS or _is_clip_folder(name):
         return True
     try:
         import open_clip

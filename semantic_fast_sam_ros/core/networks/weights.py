@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import re
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ KNOWN = {
     )
 }
 CHECKPOINT_SUFFIXES = ('.pt', '.ts')  # of files; other models are folders
+HUB_NAME = re.compile(r'\w+([.-]\w+)*/\w+([.-]\w+)*(?<!\.git)', re.ASCII)  # nearly all of them
 # What a Hugging Face segmenter needs: no training states, no other frameworks' weights.
 PRETRAINED_PATTERNS = ('*.json', '*.txt', '*.model', '*.safetensors', '*.bin')
 
@@ -132,6 +134,8 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
 def _cached_snapshot(name: str) -> Path | None:
     """Return the folder of a hub model that was downloaded whole; asks no network."""
     silence_libraries()
+    if HUB_NAME.fullmatch(name) and not _in_the_hub_cache(name):
+        return None  # known without the imports of the hub client
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -148,6 +152,12 @@ def _cached_snapshot(name: str) -> Path | None:
         return None
     verify(Path(found))
     return Path(found)
+
+
+def _in_the_hub_cache(name: str) -> bool:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return (Path(HF_HUB_CACHE) / f'models--{name.replace("/", "--")}').is_dir()
 
 
 def _download_snapshot(name: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.loading import model_checksums
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.model_files import Model, models_of, named
+from semantic_fast_sam_ros.core.networks.model_files import HUBS, Model, hub_of, models_of, named
 from semantic_fast_sam_ros.core.settings import config, profiles
 
 OFFLINE = weights.Policy(offline=True)
@@ -75,3 +75,8 @@ def test_a_name_alone_says_what_to_prefetch(name: str, kind: str) -> None:
     if name.startswith('Mobile'):
         pytest.importorskip('open_clip', reason='open_clip_torch is not installed')
     assert named(name) == Model(name, kind)
+
+
+def test_hubs_of_the_profiles_are_where_open_clip_has_them() -> None:
+    pytest.importorskip('open_clip', reason='open_clip_torch is not installed')
+    assert {name: hub_of(name) for name in HUBS} == HUBS
