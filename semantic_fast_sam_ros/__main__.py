@@ -8,6 +8,7 @@ import argparse
 import ast
 import difflib
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,8 @@ def help_line(command: str) -> str:
 
 def run_command(command: str, words: Sequence[str]) -> int:
     """Import a tool, read its options and run it; known errors become one sentence."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     parser = argparse.ArgumentParser(
         prog=f'{PROGRAM} {command}', description=help_line(command), allow_abbrev=False
     )
@@ -90,6 +93,11 @@ def run_command(command: str, words: Sequence[str]) -> int:
         return 1
     except SemanticFastSamError as error:
         print(f'{parser.prog}: {error}', file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f'{parser.prog}: {error.filename}: {error.strerror}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -60,6 +60,13 @@ def test_known_error_becomes_one_sentence(tool, capsys):
     assert capsys.readouterr().err == 'semantic_fast_sam doctor: unknown profile\n'
 
 
+def test_a_file_that_cannot_be_written_becomes_one_sentence(tool, capsys, tmp_path):
+    tool.run = lambda arguments: (tmp_path / 'no' / 'folder').mkdir()
+    assert dispatcher.main(['doctor']) == 1
+    told = capsys.readouterr().err
+    assert told == f'semantic_fast_sam doctor: {tmp_path}/no/folder: No such file or directory\n'
+
+
 @pytest.mark.parametrize(
     ('module', 'advice'), [('rosbags.highlevel', 'scripts/setup'), ('rclpy', 'scripts/env.sh')]
 )

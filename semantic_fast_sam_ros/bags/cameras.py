@@ -141,6 +141,8 @@ def _why_not(reader: BagReader, topic: TopicCount, settings: InputSettings) -> s
             reason = str(error) if foreign else Doubt(error)
         else:
             return ''
+    if topic.messages and reason == EMPTY:
+        return Doubt(f'none of its {topic.messages} messages can be read')
     return reason
 
 

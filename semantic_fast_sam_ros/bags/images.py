@@ -1,5 +1,6 @@
 """Label folders of images and videos into PNG and JSON files, one set a frame."""
 
+import errno
 import json
 import sys
 import threading
@@ -72,9 +73,9 @@ def label_pictures(
             'labeller ssa_engine numbers names as it finds them, which a resumed run would do '
             'differently: label into a new folder'
         )
-    files = find_files(source, folder)
-    require_unique_names(files, source)
     outcome = Outcome(folder)
+    files = find_files(source, outcome.losses, folder)
+    require_unique_names(files, source)
     pipeline = load(config)
     line = Progress(source.name) if progress else None
     done = {'files': 0}
@@ -96,12 +97,21 @@ def label_pictures(
                 picture.refusal = str(error)
         return picture
 
+    def refuse(picture: Picture, reason: str) -> None:
+        print(f'left out: {reason}', file=sys.stderr)
+        outcome.statistics.refuse(picture.group, reason)
+
     def write(picture: Picture) -> None:
         if picture.image is None or picture.result is None:
-            print(f'left out: {picture.refusal}', file=sys.stderr)
-            outcome.statistics.refuse(picture.group, picture.refusal)
+            refuse(picture, picture.refusal)
             return
-        write_picture(folder, picture.name, picture.image, picture.result, config, kinds)
+        try:
+            write_picture(folder, picture.name, picture.image, picture.result, config, kinds)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            refuse(picture, f'{picture.name}: the name is too long for its outputs')
+            return
         statistics = outcome.statistics
         if picture.warning:
             statistics.warn(picture.group, picture.warning)
@@ -155,11 +165,9 @@ def write_picture(
         drawn = frame_outputs.jpeg(
             overlay.overlay(fitted, sized, config.output), config.output.jpeg_quality
         )
-        _write_bytes(_path(folder, 'overlay', name), drawn.data.tobytes())
+        _write(_path(folder, 'overlay', name), drawn.data.tobytes())
     if 'json' in kinds:
-        path = _path(folder, 'json', name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(description(sized), indent=1))
+        _write(_path(folder, 'json', name), json.dumps(description(sized), indent=1))
 
 
 def description(result: SegmentationResult) -> dict[str, Any]:
@@ -189,15 +197,9 @@ def _path(folder: Path, kind: str, name: str) -> Path:
 
 
 def _write_png(path: Path, pixels: NDArray[Any]) -> None:
-    _write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())
+    _write(path, cv2.imencode('.png', pixels)[1].tobytes())
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.part')
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, content)

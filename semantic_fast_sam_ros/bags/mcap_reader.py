@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.bags.types import Loss, Message, Topic
 
 PLAIN_BYTES = 1 << 22  # records without a chunk are read in runs of about so much
 EMPTY_INDEX_BYTES, INDEX_ENTRY_BYTES = 15, 16
+COMPRESSIONS = ('', 'lz4', 'zstd')
 Wanted = Callable[[Topic], bool]
 
 
@@ -130,6 +131,10 @@ class McapReader:
             raise ValueError('the file ends before the chunk does')
         for record in _stored(ReadDataStream(BytesIO(data)), len(data)):
             if isinstance(record, Chunk):
+                if record.compression not in COMPRESSIONS:  # the library takes it for none
+                    raise ValueError(
+                        f'its compression {record.compression!r} is not known (lz4 and zstd are)'
+                    )
                 chunk, size = get_chunk_data_stream(record, validate_crc=True)
                 yield from _stored(chunk, size)
             else:
@@ -185,7 +190,8 @@ class McapReader:
                 self._lose('not an MCAP file: it does not begin as one')
                 return
             self._lose(f'cut off at byte {at} of {self._size}: the recording has no end')
-        self._index(Block(start, at - start))
+        if start:  # behind the header
+            self._index(Block(start, at - start))
 
     def _index(self, block: Block) -> None:
         """Add a block that was found without an index."""

@@ -40,8 +40,13 @@ class Picture:
     result: 'SegmentationResult | None' = None
 
 
-def find_files(source: Path, but: Path | None = None) -> list[Path]:
+def find_files(source: Path, losses: list[Loss], but: Path | None = None) -> list[Path]:
     """Return the image and video files of a source in natural order, without those of a folder.
+
+    Args:
+        source: an image, a video or a folder of them.
+        losses: gets the folders below that cannot be read.
+        but: a folder to leave out.
 
     Raises:
         ConfigError: there is none.
@@ -51,9 +56,12 @@ def find_files(source: Path, but: Path | None = None) -> list[Path]:
     if source.is_file():
         return [source]
     known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-    files = files_below(source, known, but=but)
+    unread: list[OSError] = []
+    files = files_below(source, known, but=but, unread=unread)
+    losses += [Loss(str(error.filename), f'cannot be read: {error.strerror}') for error in unread]
     if not files:
-        raise ConfigError(f'{source} holds no images or videos ({", ".join(known)})')
+        told = '; '.join(map(str, losses)) or ', '.join(known)
+        raise ConfigError(f'{source} holds no images or videos ({told})')
     return files
 
 
@@ -140,4 +148,5 @@ def _video(file: Path, name: str, losses: list[Loss]) -> Iterator[Picture]:
     finally:
         capture.release()
     if count == 0 or count < expected - 1:  # many containers promise one frame too many
-        losses.append(Loss(file.name, f'the video ends after {count} frames', expected - count))
+        reason = f'the video ends after {count} frames' if count else 'no video that can be read'
+        losses.append(Loss(file.name, reason, max(0, expected - count) or None))

@@ -123,7 +123,11 @@ class BagReader:
             raise ConfigError(f'there is no recording {self.path}')
         if not self.path.is_dir():
             return None
-        if not (self.path / METADATA).is_file():
+        try:
+            there = (self.path / METADATA).is_file()
+        except PermissionError as error:
+            raise ConfigError(f'{self.path} cannot be read: {error.strerror}') from error
+        if not there:
             self._note([Loss(METADATA, 'missing: the files were taken as they are')])
             return None
         try:
@@ -137,6 +141,8 @@ class BagReader:
         """Open a file, unpacked to a temporary folder if it is compressed."""
         storage: Storage | None = None
         try:
+            if not file.stat().st_size:
+                raise OSError('it is empty: 0 bytes')
             kind = storage_of(file)
             plain = self._unpack(file) if is_compressed(file) else file
             storage = McapReader(plain) if kind == MCAP else SqliteReader(plain)

@@ -93,10 +93,13 @@ def is_bag(path: Path) -> bool:
     path = recording_path(path)
     if not path.is_dir():
         return is_bag_file(path)
-    if (path / METADATA).is_file():
-        return True
-    # rosbag2 numbers the files of a split recording: other names are recordings of their own.
-    return len({part_name(file) for file in bag_files(path)}) == 1
+    try:
+        if (path / METADATA).is_file():
+            return True
+        # rosbag2 numbers the files of a split recording: other names are recordings of their own.
+        return len({part_name(file) for file in bag_files(path)}) == 1
+    except (ConfigError, PermissionError):
+        return True  # why it cannot be read is told when it is
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -138,10 +141,11 @@ def find_files(path: Path, metadata: Metadata | None) -> tuple[list[Path], list[
     if path.is_file():
         return [_of_ros2(path)], [], []
     there = [file for file in bag_files(path) if file.is_file()]
-    names = {plain_name(file): file for file in there}
+    names = {plain_name(file).casefold(): file for file in there}
     found, losses, notes = [], [], []
     for name in metadata.files if metadata is not None else []:
-        file = path / name if (path / name).is_file() else names.get(plain_name(path / name))
+        file = path / name if (path / name).is_file() else None
+        file = file or names.get(plain_name(path / name).casefold())
         if file is None:
             count = metadata.file_messages.get(name) if metadata is not None else None
             losses.append(Loss(name, 'missing', count))

@@ -104,11 +104,15 @@ def storage_file(folder: Path, storage: str) -> Path:
     return folder / f'{folder.resolve().name}_0{SUFFIXES[storage]}'
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is never seen half written."""
-    partial = path.with_name(path.name + '.part')
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a small file so that it is never seen half written.
+
+    A text may hold names of files that are no UTF-8: they are written as escapes.
+    """
+    data = content.encode('utf-8', 'backslashreplace') if isinstance(content, str) else content
+    partial = path.with_name(f'.{os.getpid()}.part')  # the name itself may be as long as allowed
     try:
-        partial.write_text(text, encoding='utf-8')
+        partial.write_bytes(data)
         os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)

@@ -120,7 +120,7 @@ def _images(folder: Path | None, limit: int, settings: InputSettings) -> Iterato
     if folder is None:
         yield from scenes.photos((480, 640))
         return
-    found = (p for file in find_files(folder) for p in read_file(file, folder, [], settings))
+    found = (p for file in find_files(folder, []) for p in read_file(file, folder, [], settings))
     images = list(itertools.islice(_readable(found), max(1, limit)))
     if not images:
         raise ConfigError(f'{folder} holds no readable image')

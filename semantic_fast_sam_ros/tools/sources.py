@@ -65,7 +65,8 @@ def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) 
     if _is_bag(path):
         return _bag(path, topic, hear)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return _files(path, find_files(path), hear)
+        losses: list[Loss] = []
+        return _files(path, find_files(path, losses), losses, hear)
     return _video(str(path))
 
 
@@ -93,10 +94,11 @@ def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[F
         yield Frame(cv2.warpAffine(photo, view, size[::-1], borderMode=cv2.BORDER_REFLECT))
 
 
-def _files(path: Path, files: list[Path], hear: Callable[[str], None]) -> Iterator[Frame]:
+def _files(
+    path: Path, files: list[Path], losses: list[Loss], hear: Callable[[str], None]
+) -> Iterator[Frame]:
     """Give the images of a camera, as which all files are taken."""
     tone, count, reason = ToneMapper(), 0, ''
-    losses: list[Loss] = []
     for file in files:
         warning = ''
         for picture in read_file(file, path, losses, InputSettings(), tone):

@@ -1,6 +1,8 @@
 """Folders and videos are labelled frame by frame into files that hold the pipeline's labels."""
 
 import json
+import os
+import shutil
 import struct
 import threading
 import zlib
@@ -137,6 +139,35 @@ def test_what_is_left_beside_images_is_passed_over(pictures, tmp_path):
         (pictures / name).write_bytes(b'no image')
     outcome = _label(pictures, tmp_path / 'out')
     assert outcome.statistics.frames == {'a': 3, 'b': 3} and not outcome.statistics.refused
+
+
+@pytest.mark.parametrize(
+    'name', [b'caf\xe9.png', 'neu\nzeile 🚗.png'.encode(), b'x' * 250 + b'.png']
+)
+def test_any_name_that_a_file_may_have_is_labelled(pictures, tmp_path, name, capsys):
+    copy = os.path.join(os.fsencode(pictures), name)
+    try:
+        shutil.copy(pictures / 'a' / '1.png', copy)
+    except OSError:
+        pytest.skip('this file system refuses such a name')
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frame_count == 7 and outcome.complete
+    assert (tmp_path / 'out' / 'summary.html').is_file()
+    assert report(pictures, outcome) == 0
+
+
+def test_a_name_too_long_for_its_outputs_costs_no_other_image(pictures, tmp_path):
+    shutil.copy(pictures / 'a' / '1.png', pictures / f'{"x" * 251}.png')
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frames == {'a': 3, 'b': 3} and not outcome.problem
+    assert 'too long' in outcome.statistics.refusals['.']
+
+
+def test_a_video_of_no_bytes_is_told(pictures, tmp_path, capsys):
+    (pictures / 'drive.mp4').touch()
+    outcome = _label(pictures, tmp_path / 'out')
+    assert outcome.statistics.frame_count == 6 and report(pictures, outcome) == 3
+    assert 'not read: drive.mp4: no video that can be read\n' in capsys.readouterr().err
 
 
 def test_its_own_outputs_are_no_input(pictures):

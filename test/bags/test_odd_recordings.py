@@ -1,9 +1,11 @@
 """Recordings as users come by them: copied, converted, renamed, packed, from other machines."""
 
+import errno
 import gzip
 import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -163,6 +165,64 @@ def test_links_that_lead_nowhere_are_missing_files(tmp_path):
     reader = BagReader(bag)
     assert frames(reader) == [0, 1, 4, 5]
     assert [(loss.file, loss.reason) for loss in reader.losses] == [('bag_1.mcap', 'missing')]
+
+
+def test_a_name_in_other_case_is_the_same_file(tmp_path):
+    bag = camera_bag(tmp_path / 'bag', 3)
+    (bag / 'bag.mcap').rename(bag / 'BAG.MCAP')  # as FAT and Windows give it back
+    reader = BagReader(bag)
+    assert frames(reader) == [0, 1, 2] and not reader.losses
+    assert reader.notes == ['metadata.yaml lists bag.mcap, BAG.MCAP is there: read']
+
+
+def test_an_unknown_compression_is_told_by_name(tmp_path):
+    path = tmp_path / 'a.mcap'
+    with path.open('wb') as stream:
+        writer = Writer(stream, compression=CompressionType.LZ4)
+        writer.start('ros2')
+        text = topic_of('/camera', IMAGE, '').definition.encode()
+        schema = writer.register_schema(IMAGE, 'ros2msg', text)
+        channel = writer.register_channel('/camera', 'cdr', schema)
+        data = bytes(STORE.serialize_cdr(image_message(picture(0), START_NS), IMAGE))
+        writer.add_message(channel, START_NS, data, START_NS)
+        writer.finish()
+    path.write_bytes(path.read_bytes().replace(b'\3\0\0\0lz4', b'\3\0\0\0br0'))
+    outcome = label(path, tmp_path / 'out')
+    assert outcome.empty and not outcome.complete
+    assert "compression 'br0' is not known" in str(outcome.losses[0])
+
+
+@pytest.mark.parametrize('name', ['a.mcap', 'a.db3'])
+def test_a_file_of_no_bytes_is_said_to_be_empty(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=f'{name}: cannot be opened: it is empty: 0 bytes'):
+        BagReader(tmp_path / name)
+
+
+def test_a_camera_that_sends_images_of_no_size_is_counted(tmp_path):
+    messages = camera(2) + camera(2, '/dead', size=(0, 0))
+    for topic, _, message in messages:
+        message.encoding = 'rgb8' if topic != '/dead' else ''
+    outcome = label(write_bag(tmp_path / 'bag', messages), tmp_path / 'out')
+    assert outcome.statistics.refused == {'/dead': 2}
+    assert outcome.statistics.refusals['/dead'] == 'the image is empty: 0x0'
+
+
+def test_a_recording_that_may_not_be_read_costs_no_other(tmp_path, monkeypatch):
+    for name in ('open', 'closed'):
+        camera_bag(tmp_path / 'drives' / name, 1)
+    real = Path.is_file
+
+    def refuse(path):
+        if path.parent.name == 'closed':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, 'is_file', refuse)  # root may read everything
+    found = [source for source, _ in find_recordings([tmp_path / 'drives'], tmp_path / 'out')]
+    assert [source.name for source in found] == ['closed', 'open']
+    with pytest.raises(ConfigError, match='closed cannot be read: Permission denied'):
+        BagReader(found[0])
 
 
 def test_topics_may_be_named_without_their_slash(tmp_path):

@@ -57,8 +57,9 @@ def image_to_rgb(
     Raises:
         FrameError: the encoding is unknown, or size, step and data contradict each other.
     """
+    files.check_size(message.width, message.height, maximum_pixels)
     if message.encoding in PLANES:
-        return _from_planes(message, maximum_pixels)
+        return _from_planes(message)
     tone = tone or ToneMapper()
     encoding = _known(message.encoding, tone)
     channels, depth, to_rgb = ENCODINGS[encoding]
@@ -97,10 +98,9 @@ def _require_bayer(pixels: NDArray[Any]) -> None:
         raise FrameError(f'a Bayer image of {width}x{height} is too small')
 
 
-def _from_planes(message: ImageMessage, maximum_pixels: int) -> Rgb:
+def _from_planes(message: ImageMessage) -> Rgb:
     """Return an image whose colours follow its grey values, as V4L2 has nv12, nv21 and nv24."""
     height, width, name = message.height, message.width, message.encoding
-    files.check_size(width, height, maximum_pixels)
     share, multiple, to_rgb = PLANES[name]
     if width % multiple or height % multiple:
         raise FrameError(f'{name} needs even sides, not {width}x{height}')

@@ -23,6 +23,7 @@ def files_below(
     suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
     deep: bool = True,
     but: Path | None = None,
+    unread: list[OSError] | None = None,
 ) -> list[Path]:
     """Return the files of a folder with these suffixes, in natural order.
 
@@ -34,6 +35,10 @@ def files_below(
         suffixes: in lower case; of the files in any.
         deep: also in the folders below.
         but: a folder to leave out, such as one that is written to.
+        unread: gets why a folder below cannot be read; None: it is an error.
+
+    Raises:
+        ConfigError: the folder cannot be read.
     """
     left_out = None if but is None else but.resolve()
     seen = {folder.resolve()}
@@ -45,8 +50,14 @@ def files_below(
         seen.add(real)
         return True
 
+    def tell(error: OSError) -> None:
+        if unread is not None and Path(error.filename) != folder:
+            unread.append(error)
+        elif not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise ConfigError(f'{error.filename} cannot be read: {error.strerror}')
+
     found: list[Path] = []
-    for top, folders, names in os.walk(folder, followlinks=True):
+    for top, folders, names in os.walk(folder, onerror=tell, followlinks=True):
         here = Path(top)
         folders[:] = [name for name in sorted(folders) if deep and new(here / name)]
         found += [here / n for n in names if n.lower().endswith(suffixes) and _wanted(here / n)]
@@ -76,8 +87,8 @@ def require_unique(files: list[Path], name: Callable[[Path], str]) -> None:
 
 
 def _wanted(file: Path) -> bool:
-    """Say no to what hides and to pipes; a link that leads nowhere is told when it is read."""
-    return not is_foreign(file.name) and (file.is_file() or file.is_symlink())
+    """Say no to what hides, to pipes and devices; a link to nowhere is told when it is read."""
+    return not is_foreign(file.name) and (file.is_file() or not file.exists())
 
 
 def is_foreign(name: str) -> bool:

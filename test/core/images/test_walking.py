@@ -1,6 +1,9 @@
 """The files of a folder: those that a person would name, in the order in which he would."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +72,33 @@ def test_a_folder_can_be_left_out_and_depth_refused(tmp_path: Path) -> None:
     fill(tmp_path, ['a.png', 'out/labels/a.png', 'b/c.png'])
     assert found(tmp_path, but=tmp_path / 'out') == ['a.png', 'b/c.png']
     assert found(tmp_path, deep=False) == ['a.png']
+
+
+def test_a_link_to_a_device_is_no_file(tmp_path: Path) -> None:
+    fill(tmp_path, ['a.png'])
+    (tmp_path / 'endless.png').symlink_to('/dev/zero')
+    (tmp_path / 'gone.png').symlink_to(tmp_path / 'nothing.png')
+    assert found(tmp_path) == ['a.png', 'gone.png'], 'one that is missing is told when it is read'
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, ['a.png', 'closed/b.png'])
+    scan = os.scandir
+
+    def refuse(folder: Any) -> Any:
+        if Path(folder).name == 'closed':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, 'scandir', refuse)  # root may read everything
+    unread: list[OSError] = []
+    assert found(tmp_path, unread=unread) == ['a.png']
+    assert [error.filename for error in unread] == [str(tmp_path / 'closed')]
+    for folder in (tmp_path, tmp_path / 'closed'):
+        with pytest.raises(ConfigError, match=r'closed cannot be read: Permission denied'):
+            files_below(folder)
 
 
 def test_files_of_one_name_are_told_with_both(tmp_path: Path) -> None:
