@@ -3,7 +3,6 @@
 import ast
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.networks.batching import turns
 from semantic_fast_sam_ros.core.networks.exported import open_exported
+from semantic_fast_sam_ros.core.networks.image_input import read_input
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.sessions import Array, Port
 from semantic_fast_sam_ros.core.settings.config import parse_colour
@@ -26,15 +26,6 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 UNIT = 32  # sides of images for networks that take any are rounded to this
 SUMS_TO_ONE = 1e-3  # how far sums over probabilities may be from it
 BACKGROUND = 'background'
-
-
-@dataclass(frozen=True)
-class Entrance:
-    """How a network takes images in."""
-
-    size: tuple[int | None, int | None]  # height, width; None where any will do
-    channels_last: bool
-    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ class ExportedSegmenter:
         """
         self._file, self._settings = file, settings
         self._network = open_exported(file, runtime)
-        self._entrance = _entrance(file, self._network.inputs)
+        self._input = read_input(file, self._network.inputs)
         self._mean, self._std = self._statistics()
         self._turn = turns(self._network)
         names = self._named_classes()
@@ -94,26 +85,20 @@ class ExportedSegmenter:
 
     def _preprocess(self, image: Array) -> Array:
         """Bring an image (H, W, 3) uint8 RGB to what the network takes."""
-        entrance = self._entrance
         size = self._size(image.shape[0], image.shape[1])
         resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-        if entrance.dtype == np.uint8:
-            pixels = resized
-        elif entrance.dtype == np.int8:
-            pixels = (resized.astype(np.int16) - 128).astype(np.int8)
-        else:
-            pixels = ((resized - self._mean) / self._std).astype(entrance.dtype)
-        if self._settings.channels == 'bgr':
-            pixels = pixels[..., ::-1]
-        batch = pixels if entrance.channels_last else pixels.transpose(2, 0, 1)
-        return np.ascontiguousarray(batch[None])
+        if not self._input.takes_bytes:
+            resized = (resized - self._mean) / self._std
+        return self._input.batch(
+            resized[..., ::-1] if self._settings.channels == 'bgr' else resized
+        )
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size that an image is brought to."""
         shorter = self._settings.image_size
         gain = shorter / min(height, width) if shorter else 1.0
         free = [max(UNIT, round(side * gain / UNIT) * UNIT) for side in (height, width)]
-        fixed = self._entrance.size
+        fixed = self._input.size
         return fixed[0] or free[0], fixed[1] or free[1]
 
     def _named_classes(self) -> tuple[str, ...]:
@@ -136,7 +121,7 @@ class ExportedSegmenter:
             raise ModelError(f'{self._file} cannot be run on an image: {error}') from error
         expected = named + (self._settings.background >= 0)
         for index, (values, port) in enumerate(zip(found, self._network.outputs, strict=True)):
-            if values.ndim in (3, 4) and values.shape[0] == 1:
+            if values.ndim in (3, 4) and values.shape[0] == 1 and values.size:
                 return _exit(index, values, port, expected)
         shapes = ', '.join(str(tuple(values.shape)) for values in found)
         raise ModelError(
@@ -160,24 +145,6 @@ class ExportedSegmenter:
                 "the network's order; dense.background leaves one out"
             )
         return full, full[background] if 0 <= background < len(full) else ''
-
-
-def _entrance(file: Path, inputs: tuple[Port, ...]) -> Entrance:
-    """Read how a network takes images in.
-
-    Raises:
-        ModelError: it has several inputs, or takes something else than one image of three colours.
-    """
-    shapes = ', '.join(str(port.shape) for port in inputs)
-    shape = inputs[0].shape
-    if len(inputs) != 1 or len(shape) != 4 or shape[0] not in (1, None) or 3 not in shape[1:]:
-        raise ModelError(
-            f'{file} takes {len(inputs)} input(s) of {shapes}: one of (1, 3, height, width) or '
-            '(1, height, width, 3) is wanted'
-        )
-    channels_last = shape[1] != 3
-    height, width = shape[1:3] if channels_last else shape[2:4]
-    return Entrance((height, width), channels_last, inputs[0].dtype)
 
 
 def _exit(index: int, values: Array, port: Port, expected: int) -> Exit:

@@ -1,8 +1,11 @@
 """Networks that come as a file of another tool: ONNX, OpenVINO's IR, TFLite."""
 
+import codecs
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.networks import openvino_engine
@@ -18,19 +21,46 @@ def open_exported(file: Path, runtime: Runtime) -> Session:
     Raises:
         ModelError: no library here can run it there, or the file is damaged or another kind.
     """
-    problems = []
+    if not _is_what_it_says(file):  # OpenVINO would look for itself
+        raise ModelError(
+            f'{file} cannot be run on {runtime.device}: its content is no {file.suffix}, but '
+            'damaged or another format'
+        )
+    problems, opened = [], []
     for name in _libraries(file, runtime):
         if importlib.util.find_spec(name.partition('.')[0]) is None:
             problems.append(f'{name.partition(".")[0]} is not installed')
             continue
         try:
-            return OPENERS[name](file, runtime)
+            opened.append(OPENERS[name](file, runtime))
+            if not _hides_scales(file, opened[-1]):
+                return opened[-1]
         except Exception as error:  # whatever the libraries raise
             lines = [line for line in str(error).splitlines() if line.strip()]
             # OpenVINO begins with where in its own code it was.
             reason = next((x for x in lines if not x.startswith('Exception from')), 'unreadable')
             problems.append(f'{name.partition(".")[0]}: {reason.strip()}')
+    if opened:
+        return opened[0]
     raise ModelError(f'{file} cannot be run on {runtime.device}: {"; ".join(problems)}')
+
+
+def _is_what_it_says(file: Path) -> bool:
+    """Say whether a file begins as its ending says; ONNX, a protobuf, has no mark of its own."""
+    with file.open('rb') as stream:
+        head = stream.read(64)
+    marks = {
+        '.tflite': head[4:8] == b'TFL3',
+        '.xml': head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'<'),
+    }
+    marks['.onnx'] = not any(marks.values())
+    return marks[file.suffix]
+
+
+def _hides_scales(file: Path, session: Session) -> bool:
+    """Say whether a library gives quantised numbers without what they mean: OpenVINO does."""
+    quantised = [port for port in session.outputs if port.dtype in (np.int8, np.uint8)]
+    return file.suffix == '.tflite' and any(not port.scale for port in quantised)
 
 
 def _libraries(file: Path, runtime: Runtime) -> list[str]:

@@ -1,0 +1,136 @@
+"""Networks that come as a file and do not suit say why."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_exports import (
+    SETTINGS,
+    SIZE,
+    Tiny,
+    picture,
+    segmenter_of,
+    write,
+)
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError, NetworkError
+
+onnx = pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
+
+
+@pytest.mark.parametrize(
+    ('classes', 'said'), [('', 'names none'), ('road, car', r'puts out 4 classes.*2 \(road, car')]
+)
+def test_names_that_do_not_fit_are_refused(classes: str, said: str, tmp_path: Path) -> None:
+    file = write(tmp_path / 'net.onnx', Tiny())
+    with pytest.raises(ConfigError, match=said):
+        segmenter_of(file, replace(SETTINGS, classes=classes))
+
+
+class TwoInputs(nn.Module):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class NoMap(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+def test_other_networks_are_refused_with_what_was_found(tmp_path: Path) -> None:
+    file = tmp_path / 'two.onnx'
+    torch.onnx.export(TwoInputs(), (torch.rand(1, 3, 8, 8),) * 2, file, dynamo=False)
+    with pytest.raises(ModelError, match=r'takes 2 input\(s\) of \(1, 3, 8, 8\)'):
+        segmenter_of(file)
+    with pytest.raises(ModelError, match=r'puts out \(1, 3\): no scores'):
+        segmenter_of(write(tmp_path / 'none.onnx', NoMap()))
+
+
+def test_tflite_files_with_foreign_operators_are_refused_by_their_name(tmp_path: Path) -> None:
+    tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
+    graph = tiny_tflite.Graph((1, *SIZE, 3))
+    output = graph.operator('CUSTOM', [0], graph.tensor((1, *SIZE, 3)), custom='FlexErf')
+    file = graph.write(tmp_path / 'net.tflite', [output])
+    with pytest.raises(ModelError, match=r'net\.tflite cannot be run on cpu.*FlexErf'):
+        segmenter_of(file)
+
+
+def test_onnx_files_with_foreign_operators_are_refused_by_their_name(tmp_path: Path) -> None:
+    file = write(tmp_path / 'net.onnx', Tiny())
+    graph = onnx.load(file)
+    graph.graph.node[-1].op_type, graph.graph.node[-1].domain = 'MyOwn', 'my.company'
+    graph.opset_import.append(onnx.helper.make_opsetid('my.company', 1))
+    onnx.save(graph, file)
+    with pytest.raises(ModelError, match=r'net\.onnx cannot be run on cpu.*MyOwn'):
+        segmenter_of(file)
+
+
+def test_onnx_files_without_their_weights_are_refused(tmp_path: Path) -> None:
+    graph = onnx.load(write(tmp_path / 'whole.onnx', Tiny()))
+    file = tmp_path / 'net.onnx'
+    onnx.save(graph, file, save_as_external_data=True, location='net.data', size_threshold=0)
+    (tmp_path / 'net.data').unlink()
+    with pytest.raises(ModelError, match=r'net\.onnx cannot be run on cpu.*net\.data'):
+        segmenter_of(file)
+
+
+@pytest.mark.parametrize('name', ['net.xml', 'net.tflite'])
+def test_another_format_than_the_ending_says_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f'its content is no {Path(name).suffix}'):
+        segmenter_of(write(tmp_path / name, Tiny()))
+
+
+@pytest.mark.parametrize('content', [b'....TFL3....', b'<?xml version="1.0"?><net/>'])
+def test_other_formats_are_no_onnx(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / 'net.onnx').write_bytes(content)
+    with pytest.raises(ModelError, match=r'its content is no \.onnx'):
+        segmenter_of(tmp_path / 'net.onnx')
+
+
+class Scores(nn.Module):
+    """Puts out scores of so many classes; all but the last is 0."""
+
+    def __init__(self, classes: int, last: float) -> None:
+        super().__init__()
+        self.classes, self.last = classes, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        zeros = x[:, :1].expand(-1, self.classes, -1, -1) * 0
+        return torch.cat([zeros[:, 1:], zeros[:, :1] + self.last], 1)
+
+
+def test_no_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r'puts out \(1, 0, 48, 64\): no scores'):
+        segmenter_of(write(tmp_path / 'net.onnx', Scores(0, 0.0)))
+
+
+def test_more_classes_than_a_byte_counts(tmp_path: Path) -> None:
+    names = [f'thing {i}' for i in range(300)]
+    settings = replace(SETTINGS, classes=', '.join(names))
+    segmenter = segmenter_of(write(tmp_path / 'net.onnx', Scores(300, 9.0)), settings)
+    found = segmenter.segment(torch.from_numpy(picture()).permute(2, 0, 1))
+    assert (found.probabilities(SIZE).argmax(0) == 299).all()
+
+
+def test_scores_that_are_no_numbers_cost_the_image(tmp_path: Path) -> None:
+    segmenter = segmenter_of(write(tmp_path / 'net.onnx', Scores(4, float('nan'))))
+    found = segmenter.segment(torch.from_numpy(picture()).permute(2, 0, 1))
+    with pytest.raises(NetworkError, match='numbers that are none'):
+        found.probabilities(SIZE)
+
+
+@pytest.mark.parametrize('name', ['net.onnx', 'net.xml', 'net.tflite'])
+@pytest.mark.parametrize('content', ['', 'no network', 'the first half of another'])
+def test_damaged_files_are_refused(name: str, content: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    whole = write(tmp_path / 'whole', Tiny()).read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if 'half' in content else content.encode())
+    with pytest.raises(ModelError, match=f'{name} cannot be run on cpu'):
+        segmenter_of(file)
+
+
+def test_torch_cannot_run_them(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='torch cannot run it; leave backend at auto'):
+        segmenter_of(write(tmp_path / 'net.onnx', Tiny()), backend='torch')

@@ -1,0 +1,111 @@
+"""Networks in files of other tools label in the live node as their own libraries do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from harness import Peer, RunningNode, header, until
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+
+from semantic_fast_sam_ros.ros.conversions import array_to_image
+
+pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
+SIZE = (64, 96)  # of the image and of what the networks take
+PARITY = 0.999  # of the pixels
+Labels = NDArray[np.integer[Any]]
+# One class a colour: the channel that a pixel has most of.
+WEIGHTS = np.eye(3, dtype=np.float32) + np.float32(0.01)
+
+
+def patches() -> NDArray[np.uint8]:
+    """An image of patches, noisy, with more of one colour in each."""
+    rng = np.random.default_rng(3)
+    colours = np.eye(3, dtype=np.uint8)[rng.integers(0, 3, (SIZE[0] // 8, SIZE[1] // 8))] * 100
+    noise = rng.integers(0, 80, (*SIZE, 3), np.uint8)
+    return noise + colours.repeat(8, 0).repeat(8, 1)
+
+
+def _unit(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (image.astype(np.float32) / 255)[None]
+
+
+def _onnx(folder: Path) -> Path:
+    layer = torch.nn.Conv2d(3, 3, 1, bias=False).requires_grad_(False)
+    layer.weight.copy_(torch.from_numpy(WEIGHTS)[:, :, None, None])
+    file = folder / 'net.onnx'
+    torch.onnx.export(layer, (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    return file
+
+
+def _onnx_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
+    onnxruntime = pytest.importorskip('onnxruntime')
+    session = onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])
+    batch = np.ascontiguousarray(_unit(image).transpose(0, 3, 1, 2))
+    found = session.run(None, {session.get_inputs()[0].name: batch})[0]
+    return np.asarray(found[0].argmax(0))
+
+
+def _xml(folder: Path) -> Path:
+    openvino = pytest.importorskip('openvino', reason='openvino is not installed')
+    openvino.save_model(openvino.convert_model(_onnx(folder)), folder / 'net.xml')
+    return folder / 'net.xml'
+
+
+def _xml_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
+    return _onnx_labels(file.with_suffix('.onnx'), image)
+
+
+def _tflite(folder: Path) -> Path:
+    tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
+    graph = tiny_tflite.Graph((1, *SIZE, 3))
+    scores = tiny_tflite.convolution(graph, WEIGHTS[:, None, None], np.zeros(3), 1)
+    return Path(graph.write(folder / 'net.tflite', [scores]))
+
+
+def _tflite_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(file))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]['index'], _unit(image))
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]['index'])
+    return np.asarray(found[0].argmax(2))
+
+
+KINDS: dict[str, tuple[Callable[[Path], Path], Callable[..., Labels]]] = {
+    'onnx': (_onnx, _onnx_labels),
+    'xml': (_xml, _xml_labels),
+    'tflite': (_tflite, _tflite_labels),
+}
+
+
+@pytest.mark.parametrize('kind', sorted(KINDS))
+def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_path: Path) -> None:
+    write, labels = KINDS[kind]
+    file, image = write(tmp_path), patches()
+    running = RunningNode(
+        dense__model=str(file),
+        dense__classes='red, green, blue',
+        dense__mean='0',
+        dense__std='255',
+        vocabulary='',
+        vote__mode='hard',
+        vote__maximum_mask_share=0.0,  # masks do not paint
+    )
+    try:
+        until(running.active, f'the node is active with {file.name}')
+        inbox = peer.collect(Image, '/semantic_fast_sam/label_image')
+        message = peer.feed(peer.camera(), array_to_image(image, 'rgb8', header()), lambda: inbox)[
+            -1
+        ]
+    finally:
+        running.close()
+    assert message.encoding == 'mono8'
+    found = np.frombuffer(message.data, np.uint8).reshape(SIZE)
+    assert len(np.unique(found)) > 1
+    assert (found == labels(file, image) + 1).mean() >= PARITY
