@@ -32,7 +32,7 @@ from semantic_fast_sam_ros.benchmarking.stages import limit_masks
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.loading import policy_of
 from semantic_fast_sam_ros.core.masks.painting import rasterise
-from semantic_fast_sam_ros.core.networks.model_files import checkpoint, clip_model, dense_model
+from semantic_fast_sam_ros.core.networks.model_files import clip_model, dense_model, mask_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime, choose_runtime
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
@@ -65,7 +65,7 @@ class Bench:
         self.config = self.pipeline.config
         self.masks = self.pipeline._generator.generate(self.pixels)
         policy = policy_of(config)
-        self.checkpoint = checkpoint(config.masks.model).find(policy)
+        self.checkpoint = mask_model(config.masks).find(policy)
         self.dense_folder = dense_model(config.dense).find(policy)
 
 

@@ -16,7 +16,7 @@ from semantic_fast_sam_ros.core.masks.types import (
 )
 from semantic_fast_sam_ros.core.networks import checksums
 from semantic_fast_sam_ros.core.networks.conversions import int8_file
-from semantic_fast_sam_ros.core.networks.model_files import Model, checkpoint, models_of
+from semantic_fast_sam_ros.core.networks.model_files import Model, mask_model, models_of
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
@@ -83,7 +83,7 @@ def load_generator(
         loaded = (one for one in labellers if isinstance(one, YoloeLabeller))
         yoloe = next(loaded, None) or _yoloe(config, policy_of(config), runtime)
         return YoloeGenerator(yoloe, config.masks)
-    file = checkpoint(config.masks.model).find(policy_of(config))
+    file = mask_model(config.masks).find(policy_of(config))
     return FastSamGenerator(file, config.masks, runtime)
 
 

@@ -66,7 +66,7 @@ class Networks:
         settings = MaskSettings(
             image_size=image_size, confidence=LOWEST_CONFIDENCE, iou=HIGHEST_IOU, max_masks=200
         )
-        checkpoint = model_files.checkpoint(config.masks.model).find(policy)
+        checkpoint = model_files.mask_model(config.masks).find(policy)
         self._generator = FastSamGenerator(checkpoint, settings, runtime)
         self._device = runtime.device
 

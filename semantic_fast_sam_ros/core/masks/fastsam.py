@@ -1,5 +1,9 @@
-"""Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class."""
+"""Mask branch: FastSAM (Zhao et al., arXiv 2306.12156), a YOLOv8-seg network with one class.
 
+Other segmenting YOLOs propose masks likewise: their classes count as one.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +14,17 @@ from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
+from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
+from semantic_fast_sam_ros.core.masks.merging import one_class, picked
 from semantic_fast_sam_ros.core.masks.prototypes import PrototypeMasks
 from semantic_fast_sam_ros.core.masks.suppression import suppress
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.answers import require_finite
-from semantic_fast_sam_ros.core.networks.batching import RunsNetwork, run_together, turns
+from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork, run_together, turns
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
+from semantic_fast_sam_ros.core.networks.model_files import EXPORTED
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
@@ -35,7 +42,7 @@ class Detections:
 
 
 class FastSamGenerator(RunsNetwork):
-    """Propose class-agnostic masks with a FastSAM checkpoint loaded through ultralytics."""
+    """Propose class-agnostic masks with a FastSAM, or another segmenting YOLO."""
 
     def __init__(
         self,
@@ -43,10 +50,16 @@ class FastSamGenerator(RunsNetwork):
         settings: MaskSettings,
         runtime: Runtime,
     ) -> None:
-        """Load the checkpoint; raises ModelError if it is not a one-class segmentation network."""
+        """Load a checkpoint or an exported file; raises ModelError if it proposes no masks."""
         self.settings = settings
         self._dtype = runtime.dtype
-        self._network = load_network(lambda: _load(checkpoint, runtime), checkpoint, runtime)
+        self._fixed: tuple[int, int] | None = None
+        self._network: Network
+        if checkpoint.suffix in EXPORTED:
+            self._network = exported = ExportedMaskNetwork(checkpoint, runtime)
+            self._fixed = exported.image_size
+        else:
+            self._network = load_network(lambda: _load(checkpoint, runtime), checkpoint, runtime)
         self._turn = turns(self._network)
 
     def generate(self, image: Tensor) -> MaskProposals:
@@ -66,7 +79,8 @@ class FastSamGenerator(RunsNetwork):
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
         """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
         with stage('preprocess'):
-            fitted = [letterbox(i, self.settings.image_size, self._dtype) for i in images]
+            size = self._fixed or self.settings.image_size
+            fitted = [letterbox(i, size, self._dtype) for i in images]
         with self._turn, stage('mask_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
@@ -105,25 +119,16 @@ class _Outputs(nn.Module):
         """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
         predicted, prototypes = self.network(batch)[0]
         if self.end_to_end:
-            predicted = _as_anchors(predicted)
-        return predicted, prototypes
-
-
-def _as_anchors(found: Tensor) -> Tensor:
-    """Return what an end-to-end head has picked, (N, picks, 6 + K), as others say it.
-
-    Its boxes are corners, and it says a class: that is the only one.
-    """
-    low, high = found[..., :2], found[..., 2:4]
-    parts = ((low + high) / 2, high - low, found[..., 4:5], found[..., 6:])
-    return torch.cat(parts, -1).transpose(1, 2)
+            return picked(predicted), prototypes
+        return one_class(predicted, prototypes.shape[1]), prototypes
 
 
 def _load(checkpoint: Path, runtime: Runtime) -> nn.Module:
     network = load_ultralytics(checkpoint, 'segment')
-    if len(network.names) != 1:
-        names = ', '.join(str(name) for name in list(network.names.values())[:5])
-        raise ModelError(f'{checkpoint} tells classes apart ({names}, ...): no FastSAM')
+    if hasattr(network.model[-1], 'get_tpe'):
+        raise ModelError(
+            f'{checkpoint} is a YOLOE, which finds what it is told to: name it in yoloe.model, too'
+        )
     network.to(device=runtime.device, dtype=runtime.dtype)
     return _Outputs(network.to(memory_format=torch.channels_last))
 
@@ -142,12 +147,23 @@ def load_ultralytics(checkpoint: Path, task: str) -> Any:
     try:
         network, _ = tasks.load_checkpoint(str(checkpoint), device=torch.device('cpu'))
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f'{checkpoint} is not a readable ultralytics checkpoint: {reason}'
+            f'{checkpoint} is not a readable ultralytics checkpoint: {_reason(error)}'
         ) from error
     if getattr(network, 'task', None) != task:
         found = getattr(network, 'task', type(network).__name__)
         raise ModelError(f'{checkpoint} is a network for the task {found!r}, not {task!r}')
     network = network.float().fuse(verbose=False).eval()
     return network.requires_grad_(False)
+
+
+def _reason(error: Exception) -> str:
+    """Say why ultralytics refused a checkpoint."""
+    if foreign := re.search(r'GLOBAL (\S+)', str(error.__cause__)):
+        return (
+            f'it holds a {foreign[1]}, and only networks of ultralytics and torch are loaded '
+            '(of a wrapped one, save its `.module`)'
+        )
+    if isinstance(error, TypeError) and error.__cause__ is None:
+        return 'it holds weights without the network that they are of: save the network itself'
+    return next(iter(str(error).splitlines()), type(error).__name__)

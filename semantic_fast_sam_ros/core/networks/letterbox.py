@@ -45,7 +45,7 @@ class Letterbox:
 
 
 def letterbox(
-    image: Tensor, size: int, dtype: torch.dtype, stride: int = 32
+    image: Tensor, size: int | tuple[int, int], dtype: torch.dtype, stride: int = 32
 ) -> tuple[Tensor, Letterbox]:
     """Scale and pad an image so that its longer side is `size` and both divide by `stride`.
 
@@ -53,7 +53,8 @@ def letterbox(
 
     Args:
         image: (3, H, W) uint8 RGB.
-        size: longer side in pixels; rounded up to a multiple of `stride`.
+        size: longer side in pixels; rounded up to a multiple of `stride`. Or the height and width
+            of the batch, where the network takes no others.
         dtype: of the batch.
         stride: of the network.
 
@@ -61,13 +62,16 @@ def letterbox(
         (1, 3, h, w) in [0, 1], and the place of the image in it.
     """
     height, width = image.shape[1:]
-    size = -(-size // stride) * stride
-    gain = min(size / height, size / width)
+    if isinstance(size, int):
+        room = (-(-size // stride) * stride,) * 2
+    else:
+        room, stride = size, max(size)
+    gain = min(room[0] / height, room[1] / width)
     scaled = (max(1, round(height * gain)), max(1, round(width * gain)))
     x = _resized_on_cpu(image, scaled) if image.device.type == 'cpu' else image[None].to(dtype)
     if x.shape[2:] != scaled:
         x = functional.interpolate(x, scaled, mode='bilinear')
-    spare = [(size - side) % stride for side in scaled]
+    spare = [(most - side) % stride for most, side in zip(room, scaled, strict=True)]
     top, left = (round(s / 2 - 0.1) for s in spare)
     padded = (1, 3, scaled[0] + spare[0], scaled[1] + spare[1])
     batch = torch.full(padded, GREY, dtype=dtype, device=image.device)

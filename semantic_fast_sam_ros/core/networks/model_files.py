@@ -11,6 +11,7 @@ from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.models import (
     ClipSettings,
     DenseSettings,
+    MaskSettings,
     SsaEngineSettings,
     resolve_preset,
 )
@@ -64,7 +65,7 @@ def models_of(config: Config) -> list[Model]:
         'yoloe': [checkpoint(config.yoloe.model), checkpoint(config.yoloe.text_model)],
         'ssa_engine': _engine_models(resolve_preset(config.ssa_engine), config.dense),
     }
-    found = [checkpoint(config.masks.model), *labellers.get(config.labeller, [])]
+    found = [mask_model(config.masks), *labellers.get(config.labeller, [])]
     return list(dict.fromkeys(found))
 
 
@@ -93,15 +94,27 @@ def transformers_model(name: str) -> Model:
     return Model(name, 'transformers')
 
 
+def mask_model(settings: MaskSettings) -> Model:
+    """Return the model that `masks.model` names."""
+    return _exported(settings.model) or checkpoint(settings.model)
+
+
 def dense_model(settings: DenseSettings) -> Model:
     """Return the model that `dense.model` names."""
-    path = Path(settings.model).expanduser()
-    if path.suffix in EXPORTED or find_exported(path) is not None:
-        return Model(settings.model, 'exported')
+    if exported := _exported(settings.model):
+        return exported
     automatic = settings.backend == 'auto' and settings.model.endswith('.pt')
     if automatic or settings.backend == 'ultralytics':
         return checkpoint(settings.model)
     return transformers_model(settings.model)
+
+
+def _exported(name: str) -> Model | None:
+    """Return the network of another tool that a name stands for; None if it does for none."""
+    path = Path(name).expanduser()
+    if path.suffix in EXPORTED or find_exported(path) is not None:
+        return Model(name, 'exported')
+    return None
 
 
 def clip_model(settings: ClipSettings) -> Model:

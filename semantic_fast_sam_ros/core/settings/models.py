@@ -12,8 +12,9 @@ class MaskSettings:
 
     model: str = setting(
         'fastsam_n.pt',
-        'FastSAM checkpoint: a file, a file in models/, or a known name (FastSAM-s.pt, '
-        'FastSAM-x.pt)',
+        'FastSAM or another segmenting YOLO, whose classes count as one: a checkpoint (a file, a '
+        'file in models/, or a known name: FastSAM-s.pt, FastSAM-x.pt, yolo26n-seg.pt), or an '
+        'exported network: .onnx, OpenVINO .xml, .tflite, or a folder with one',
     )
     image_size: int = setting(
         448,

@@ -84,9 +84,48 @@ def test_a_network_for_another_task_is_refused(tiny_checkpoints: dict[str, Path]
         generator(tiny_checkpoints['semantic'])
 
 
-def test_a_network_with_classes_is_refused(tiny_checkpoints: dict[str, Path]) -> None:
-    with pytest.raises(ModelError, match='cat, dog, cow'):
-        generator(tiny_checkpoints['many'])
+def test_the_classes_of_other_networks_count_as_one(
+    tiny_checkpoints: dict[str, Path], street: np.ndarray, street_tensor: Tensor
+) -> None:
+    from ultralytics import YOLO
+
+    file = tiny_checkpoints['many']
+    with torch.inference_mode():
+        ours = generator(file, image_size=96, confidence=0.3, max_masks=20).generate(street_tensor)
+    asked = {'imgsz': 96, 'conf': 0.3, 'iou': 0.7, 'max_det': 20, 'agnostic_nms': True}
+    bgr = np.ascontiguousarray(street[..., ::-1])
+    theirs = YOLO(str(file))(bgr, **asked, verbose=False, device='cpu')[0].boxes
+    assert len(theirs) == 20
+    torch.testing.assert_close(ours.scores, theirs.conf, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ours.boxes, theirs.xyxy, rtol=1e-2, atol=1.0)
+
+
+def test_a_yoloe_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r'is a YOLOE.*name it in yoloe.model, too'):
+        generator(tiny.write_yoloe(tmp_path / 'yoloe.pt'))
+
+
+@pytest.mark.parametrize('kind', ['ema only', 'wrapped', 'states', 'older'])
+def test_checkpoints_of_training_in_progress(
+    kind: str, tiny_checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    kept = torch.load(tiny_checkpoints['many'], weights_only=False)
+    network = kept['model']
+    if kind == 'ema only':
+        kept = {**kept, 'model': None, 'ema': network, 'optimizer': {'state': {}}, 'epoch': 3}
+    elif kind == 'older':
+        for name in ('task', 'end2end'):
+            network.__dict__.pop(name, None)
+    else:
+        wrapped = torch.nn.DataParallel(network)
+        kept['model'] = wrapped if kind == 'wrapped' else wrapped.state_dict()
+    torch.save(kept, tmp_path / 'last.pt')
+    refused = {'wrapped': 'DataParallel.*save its `.module`', 'states': 'without the network'}
+    if kind in refused:
+        with pytest.raises(ModelError, match=refused[kind]):
+            generator(tmp_path / 'last.pt')
+    else:
+        assert generator(tmp_path / 'last.pt')._network is not None
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])

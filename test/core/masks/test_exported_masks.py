@@ -1,0 +1,156 @@
+"""Segmenting YOLOs in files propose the masks that they propose in torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator, load_ultralytics
+from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.settings.models import MaskSettings
+
+pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
+CPU = torch.device('cpu')
+SIZE = (64, 96)  # of the images that the files take
+SETTINGS = MaskSettings(image_size=96, confidence=0.3, max_masks=20)
+
+
+def write(checkpoint: Path, file: Path, free: bool = False) -> Path:
+    """Export a checkpoint to ONNX as ultralytics does."""
+    network = load_ultralytics(checkpoint, 'segment')
+    head = network.model[-1]
+    head.export, head.format, head.dynamic = True, 'onnx', free
+    axes = {'images': {2: 'height', 3: 'width'}} if free else None
+    torch.onnx.export(
+        network,
+        (torch.rand(1, 3, *SIZE),),
+        file,
+        dynamo=False,
+        opset_version=17,
+        input_names=['images'],
+        dynamic_axes=axes,
+    )
+    return file
+
+
+def photo() -> Tensor:
+    return torch.from_numpy(
+        np.random.default_rng(2).integers(0, 256, (3, *SIZE), np.uint8)  # needs no resizing
+    )
+
+
+def masks_of(model: Path, backend: str = 'auto') -> tuple[Tensor, Tensor]:
+    generator = FastSamGenerator(model, SETTINGS, Runtime(CPU, backend=backend))
+    with torch.inference_mode():
+        found = generator.generate(photo())
+    return found.masks, found.scores
+
+
+@pytest.mark.parametrize(
+    ('kind', 'backend'),
+    [
+        ('fastsam', 'openvino'),
+        ('yolo with classes', 'openvino'),
+        ('yolo with classes', 'onnxruntime'),
+    ],
+)
+def test_masks_are_those_of_the_checkpoint(kind: str, backend: str, tmp_path: Path) -> None:
+    names = ('object',) if kind == 'fastsam' else ('cat', 'dog', 'cow')
+    checkpoint = tiny.write_fastsam(tmp_path / 'net.pt', names)
+    wanted, scores = masks_of(checkpoint, 'torch')
+    found, found_scores = masks_of(write(checkpoint, tmp_path / 'net.onnx'), backend)
+    assert len(wanted) == len(found) > 3
+    torch.testing.assert_close(found_scores, scores, rtol=1e-3, atol=1e-4)
+    assert (found == wanted).float().mean() >= 0.999
+
+
+def test_a_file_that_takes_any_size_heeds_the_setting(tmp_path: Path) -> None:
+    checkpoint = tiny.write_fastsam(tmp_path / 'net.pt', ('cat', 'dog'))
+    file = write(checkpoint, tmp_path / 'net.onnx', free=True)
+    assert ExportedMaskNetwork(file, Runtime(CPU, backend='auto')).image_size is None
+    assert (masks_of(file)[0] == masks_of(checkpoint, 'torch')[0]).float().mean() >= 0.999
+
+
+class Picks(nn.Module):
+    """Puts out what an end-to-end head does: corners, score, class, two coefficients."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        picks = torch.tensor([[[8.0, 4, 40, 36, 0.9, 17, 1, -1], [4, 8, 20, 10, 0.5, 3, 2, 0]]])
+        return picks + 0 * x.mean(), x[:, :2, ::4, ::4]
+
+
+def test_an_end_to_end_head_has_picked(tmp_path: Path) -> None:
+    file = tmp_path / 'net.onnx'
+    torch.onnx.export(Picks(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    batch = torch.rand(1, 3, *SIZE)
+    found, prototypes = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))(batch)
+    wanted = [[24.0, 20, 32, 32, 0.9, 1, -1], [12, 9, 16, 2, 0.5, 2, 0]]
+    torch.testing.assert_close(found, torch.tensor(wanted).T[None])
+    torch.testing.assert_close(prototypes, batch[:, :2, ::4, ::4])
+
+
+class Other(nn.Module):
+    """Puts out what no segmenting YOLO does."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x[:, :, 0], x[:, :, ::4, ::4]
+
+
+def test_other_networks_are_refused_with_what_would_fit(tmp_path: Path) -> None:
+    file = tmp_path / 'other.onnx'
+    torch.onnx.export(Other(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    said = r'puts out \(1, 3, 96\), \(1, 3, 16, 24\) for 64 x 96.*\(1, 8 or more, 126\)'
+    with pytest.raises(ModelError, match=said):
+        FastSamGenerator(file, SETTINGS, Runtime(CPU, backend='auto'))
+
+
+def write_tflite(file: Path, boxes_in: str) -> tuple[Path, Tensor, Tensor]:
+    """Write a network in int8 that says the same of each image; returns what that means."""
+    tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
+    graph = tiny_tflite.Graph((1, 32, 32, 3))
+    anchors, coefficients = 16 + 4 + 1, 2
+    rng = np.random.default_rng(0)
+    said = rng.uniform(0, 0.9, (1, 4 + 3 + coefficients, anchors)).astype(np.float32)
+    if boxes_in == 'pixels':
+        said[:, :4] *= 32
+    maps = tiny_tflite.convolution(graph, np.zeros((2, 1, 1, 3), np.float32), (1, -1), 4)
+    # The image times nothing, so that it counts as used.
+    mean = graph.operator(
+        'MEAN',
+        [0, graph.constant(np.array([1, 2, 3], np.int32))],
+        graph.tensor((1,)),
+        kind='ReducerOptions',
+    )
+    still = graph.operator(
+        'MUL',
+        [mean, graph.constant(np.zeros(1, np.float32))],
+        graph.tensor((1,)),
+        kind='MulOptions',
+    )
+    both = [still, graph.constant(said)]
+    listed = graph.operator('ADD', both, graph.tensor(said.shape), kind='AddOptions')
+    scale = 0.25 if boxes_in == 'pixels' else 0.004
+    outputs = [
+        tiny_tflite.quantise(graph, listed, scale, -128),
+        tiny_tflite.quantise(graph, maps, 0.01, 5),
+    ]
+    rounded = torch.from_numpy(np.round(said / scale) * scale)
+    prototypes = torch.tensor([1.0, -1.0])[None, :, None, None].expand(1, 2, 8, 8)
+    return graph.write(file, outputs), rounded, prototypes
+
+
+@pytest.mark.parametrize('boxes_in', ['pixels', 'shares of the image'])
+def test_quantised_numbers_mean_what_the_file_says(boxes_in: str, tmp_path: Path) -> None:
+    file, said, prototypes = write_tflite(tmp_path / 'net.tflite', boxes_in)
+    network = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))
+    found, maps = network(torch.rand(1, 3, 32, 32))
+    gain = 1 if boxes_in == 'pixels' else 32
+    torch.testing.assert_close(found[:, :4], said[:, :4] * gain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[:, 4], said[:, 4:7].amax(1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[:, 5:], said[:, 7:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(maps, prototypes)
