@@ -21,11 +21,10 @@ from typing import Any
 
 import afternoon
 import published
-import shapes
 import torch
 from contender import Build, Contender
 
-from semantic_fast_sam_ros.benchmarking import report, scenes
+from semantic_fast_sam_ros.benchmarking import report, scenes, shapes
 from semantic_fast_sam_ros.benchmarking.clock import median
 from semantic_fast_sam_ros.benchmarking.stages import limit_masks
 from semantic_fast_sam_ros.core.networks.weights import Policy, pretrained_folder

@@ -29,6 +29,7 @@ COMMANDS = (
     'evaluate',
     'sweep',
     'benchmark',
+    'gpu-check',
     'export',
     'prefetch',
     'doctor',

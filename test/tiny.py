@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import shapes
 import torch
+
+from semantic_fast_sam_ros.benchmarking import shapes
 
 CLASSES = ('road', 'sky', 'car', 'tree', 'person')
 FLOAT_BYTES = 4
@@ -33,11 +34,7 @@ def write_yolo26(path: Path, names: Sequence[str] = ('object',)) -> Path:
 
 def write_semantic(path: Path, names: tuple[str, ...] = CLASSES) -> Path:
     """Write a network of ultralytics' semantic task, as yolo26n-sem.pt is one."""
-    from ultralytics.nn.tasks import SemanticSegmentationModel
-
-    network = shapes.yolo(SemanticSegmentationModel, '26/yolo26-sem.yaml', names, SCALE)
-    network.model[-1].classifier[-1].weight.data.normal_(std=2.0)
-    return shapes.save_yolo(network, path, 'semantic')
+    return shapes.write_semantic(path, names, SCALE)
 
 
 def write_yoloe(path: Path, family: str = '26', one_to_one: bool = False) -> Path:

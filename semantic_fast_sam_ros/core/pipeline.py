@@ -9,11 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core import loading
+from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.base.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.images.rgb import require_rgb, upload
+from semantic_fast_sam_ros.core.masks.download import download_frame
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.masks.painting import largest_first, rasterise, to_host
+from semantic_fast_sam_ros.core.masks.painting import (
+    bytes_of,
+    largest_first,
+    largest_first_unasked,
+    rasterise,
+    to_host,
+)
 from semantic_fast_sam_ros.core.masks.types import (
     MaskLabeller,
     MaskLabels,
@@ -27,9 +35,10 @@ from semantic_fast_sam_ros.core.network_outputs import (
     take_batches,
 )
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.answers import refused_models
+from semantic_fast_sam_ros.core.networks.answers import refused_models, sums_collected
 from semantic_fast_sam_ros.core.networks.model_files import models_of
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.open_vocabulary.interface import (
     OpenVocabularyLabeller,
 )
@@ -42,6 +51,7 @@ from semantic_fast_sam_ros.core.video.image_before import labeller_after, steadi
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
 WARM_UP_SIZE = (480, 640)
+UNASKED = (ClosedSetLabeller, ClipLabeller)  # take masks without a pixel for what they are
 
 
 class SemanticFastSam:
@@ -220,7 +230,11 @@ class SemanticFastSam:
     ) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
-            result = self._timed_segment(image, labeller, outputs, before)
+            if jit.suits(self.device):
+                result = self._timed_segment(image, labeller, outputs, before)
+            else:
+                with sums_collected() as sums:
+                    result = self._timed_segment(image, labeller, outputs, before, sums)
         own_ms = timer.stage_ms()
         memory = before.memory if before is not None else None
         if isinstance(labeller, ReusingLabeller):
@@ -234,14 +248,14 @@ class SemanticFastSam:
         labeller: MaskLabeller,
         outputs: NetworkOutputs | None,
         before: SegmentationResult | None,
+        sums: Sequence[tuple[str, Tensor]] = (),
     ) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
             pixels = outputs.pixels if outputs else upload(image, self.device)
         # 2. Masks, largest first, none of the whole frame.
         with stage('mask_post'):
-            proposals = self._proposals(pixels, outputs)
-            proposals = largest_first(proposals, self.config.vote.maximum_mask_share)
+            proposals = self._proposals(pixels, outputs, labeller)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
             labels = _labels(labeller, pixels, proposals, outputs)
@@ -253,12 +267,24 @@ class SemanticFastSam:
             )
         # 5. One download.
         with stage('download'):
-            return self._download(proposals, labels, label_map, confidence, instances)
+            return self._download(proposals, labels, label_map, confidence, instances, sums)
 
-    def _proposals(self, pixels: Tensor, outputs: NetworkOutputs | None) -> MaskProposals:
-        if outputs and isinstance(self._generator, FastSamGenerator):
-            return self._generator.propose(pixels, outputs.detections)
-        return self._generator.generate(pixels)
+    def _proposals(
+        self, pixels: Tensor, outputs: NetworkOutputs | None, labeller: MaskLabeller
+    ) -> MaskProposals:
+        generator, share = self._generator, self.config.vote.maximum_mask_share
+        # Other labellers look at each mask, and at how many there are.
+        unasked = isinstance(labeller, UNASKED) and not jit.suits(self.device)
+        if not isinstance(generator, FastSamGenerator):
+            return largest_first(generator.generate(pixels), share)
+        if outputs:
+            proposals = generator.propose(pixels, outputs.detections, unasked)
+        elif unasked:
+            proposals = generator.generate(pixels, empty_too=True)
+        else:
+            proposals = generator.generate(pixels)
+        order = largest_first_unasked if unasked else largest_first
+        return order(proposals, share)
 
     def _download(
         self,
@@ -267,19 +293,35 @@ class SemanticFastSam:
         label_map: Tensor,
         confidence: Tensor,
         instances: Tensor,
+        sums: Sequence[tuple[str, Tensor]],
     ) -> SegmentationResult:
         vocabulary = self._labeller.vocabulary
         label_type = np.uint8 if vocabulary.max_id <= MONO8_IDS else np.uint16
-        host_labels, host_confidence = to_host(label_map, confidence, label_type)
+        found: list[Tensor] = [
+            instances,
+            proposals.boxes,
+            proposals.scores,
+            labels.class_ids,
+            labels.scores.float(),
+        ]
+        if jit.suits(self.device):
+            host = [tensor.numpy() for tensor in found]
+            shown = to_host(label_map, confidence, label_type)
+        else:
+            found += bytes_of(label_map, confidence, label_type)
+            host, count = download_frame(found, proposals.real, sums)
+            shown = host[5].astype(label_type, copy=False), host[6]
+            host[1:5] = [rows[:count] for rows in host[1:5]]
+        numbers, boxes, mask_scores, class_ids, class_scores = host[:5]
         return SegmentationResult(
-            label_map=host_labels,
-            confidence=host_confidence,
-            instances=instances.cpu().numpy().view(np.uint16),
-            mask_ids=np.arange(1, len(proposals) + 1, dtype=np.uint16),
-            boxes=proposals.boxes.cpu().numpy(),
-            mask_scores=proposals.scores.cpu().numpy(),
-            class_ids=labels.class_ids.cpu().numpy(),
-            class_scores=labels.scores.float().cpu().numpy(),
+            label_map=shown[0],
+            confidence=shown[1],
+            instances=numbers.view(np.uint16),
+            mask_ids=np.arange(1, len(boxes) + 1, dtype=np.uint16),
+            boxes=boxes,
+            mask_scores=mask_scores,
+            class_ids=class_ids,
+            class_scores=class_scores,
             vocabulary=vocabulary,
         )
 

@@ -4,11 +4,11 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-import shapes
 import ssa
 import torch
 from contender import Contender
 
+from semantic_fast_sam_ros.benchmarking import shapes
 from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 
 SIZE = (64, 96)

@@ -1,5 +1,6 @@
 """Masks times class probabilities: the vote that names each mask (SSA, Chen et al. 2023)."""
 
+import functools
 from functools import partial
 
 import torch
@@ -138,6 +139,7 @@ def most_likely(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return probability, best
 
 
+@functools.lru_cache(maxsize=16)  # the same few sizes, image after image
 def _neighbours(samples: int, points: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return the two samples round each of P points, and the second one's share, (P,) each."""
     place = (torch.arange(points, device=device) + 0.5) * (samples / points) - 0.5

@@ -62,19 +62,29 @@ class FastSamGenerator(RunsNetwork):
             self._network = load_network(lambda: _load(checkpoint, runtime), checkpoint, runtime)
         self._turn = turns(self._network)
 
-    def generate(self, image: Tensor) -> MaskProposals:
+    def generate(self, image: Tensor, empty_too: bool = False) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
-        return self.propose(image, self.detect([image])[0])
+        return self.propose(image, self.detect([image])[0], empty_too)
 
-    def propose(self, image: Tensor, found: Detections) -> MaskProposals:
-        """Propose masks, best score first, for an image and what `detect` found in it."""
+    def propose(self, image: Tensor, found: Detections, empty_too: bool = False) -> MaskProposals:
+        """Propose masks, best score first, for an image and what `detect` found in it.
+
+        Args:
+            image: (3, H, W) uint8 RGB on the device.
+            found: in it.
+            empty_too: keep masks without a pixel: on a GPU it takes a wait to leave them out.
+        """
         settings = self.settings
         require_finite('the mask network', found.predicted, found.prototypes)
         kept = suppress(
             found.predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
         )
         prototypes = found.prototypes[0].float()
-        return self._shape(kept, prototypes, found.batch, found.place, image)
+        proposals, masks = self._shape(kept, prototypes, found.batch, found.place, image)
+        if empty_too:
+            return proposals
+        filled = masks.filled()
+        return proposals if bool(filled.all()) else proposals.take(filled)
 
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
         """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
@@ -90,7 +100,7 @@ class FastSamGenerator(RunsNetwork):
 
     def _shape(
         self, found: Tensor, prototypes: Tensor, batch: Tensor, place: Letterbox, image: Tensor
-    ) -> MaskProposals:
+    ) -> tuple[MaskProposals, PrototypeMasks]:
         """Make proposals of detections in the batch's pixels, (N, 5 + K).
 
         Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
@@ -101,8 +111,7 @@ class FastSamGenerator(RunsNetwork):
         masks = PrototypeMasks(
             prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
         )
-        proposals, filled = MaskProposals(masks, boxes, found[:, 4]), masks.filled()
-        return proposals if bool(filled.all()) else proposals.take(filled)
+        return MaskProposals(masks, boxes, found[:, 4]), masks
 
 
 class _Outputs(nn.Module):

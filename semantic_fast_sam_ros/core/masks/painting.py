@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.masks import pixel_loops
-from semantic_fast_sam_ros.core.masks.prototypes import Shapes, topmost_of
+from semantic_fast_sam_ros.core.masks.prototypes import PrototypeMasks, Shapes, topmost_of
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals, PixelLabels
 
 
@@ -28,6 +29,21 @@ def largest_first(proposals: MaskProposals, maximum_share: float) -> MaskProposa
     sizes = areas(proposals.shapes)
     order = sizes.argsort(descending=True, stable=True)
     return proposals.take(order[sizes[order] <= maximum_share * height * width])
+
+
+def largest_first_unasked(proposals: MaskProposals, maximum_share: float) -> MaskProposals:
+    """Do the same for masks that are not cut out, without asking a GPU how many are left.
+
+    There are as many proposals as before. Those that fall away, and those without a pixel, come
+    last, without a pixel, and are not `real`.
+    """
+    shapes, (height, width) = proposals.shapes, proposals.size
+    assert not isinstance(shapes, Tensor)
+    sizes = shapes.areas()
+    dropped = ~shapes.filled() | (sizes > maximum_share * height * width)
+    order = sizes.masked_fill(dropped, -1.0).argsort(descending=True, stable=True)
+    emptied = shapes.without(dropped)
+    return MaskProposals(emptied, emptied.boxes, proposals.scores, ~dropped).take(order)
 
 
 def topmost(masks: Shapes) -> Tensor:
@@ -57,6 +73,8 @@ def rasterise(masks: Shapes, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
         label map (H, W) int32, confidence (H, W) float32 in [0, 1] with 0 where unlabelled, and
         mask numbers (H, W) int16 counted from 1, 0 = none.
     """
+    if not isinstance(masks, Tensor) and not jit.suits(masks.boxes.device):
+        return _rasterise_unasked(masks, labels)
     instances = topmost(masks)
     kept = labels.paints.nonzero()[:, 0]
     pixels = labels.pixels or PixelLabels(torch.zeros_like(instances), instances * 0.0)
@@ -67,6 +85,18 @@ def rasterise(masks: Shapes, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor
     ids = torch.cat([zero, labels.class_ids[kept, 0]]).int()
     scores = torch.cat([zero, labels.scores[kept, 0]])
     classes, confidence = _painted(numbers, ids, scores, pixels)
+    return classes, confidence * (classes > 0), instances
+
+
+def _rasterise_unasked(masks: PrototypeMasks, labels: MaskLabels) -> tuple[Tensor, Tensor, Tensor]:
+    """Rasterise without asking a GPU which masks paint."""
+    order = torch.arange(1, len(masks) + 1, dtype=torch.int16, device=masks.boxes.device)
+    instances, numbers = masks.highest(order, order * labels.paints)
+    pixels = labels.pixels or PixelLabels(torch.zeros_like(instances), instances * 0.0)
+    ids = functional.pad(labels.class_ids[:, 0], (1, 0)).int()
+    classes, confidence = _painted(
+        numbers, ids, functional.pad(labels.scores[:, 0], (1, 0)), pixels
+    )
     return classes, confidence * (classes > 0), instances
 
 
@@ -101,10 +131,17 @@ def to_host(
         arrays = (class_ids.contiguous().numpy(), confidence.contiguous().numpy(), labels, levels)
         jit.in_bands(partial(pixel_loops.to_bytes, *arrays), shape[0])
         return labels, levels
-    # torch has little arithmetic for unsigned numbers of two bytes, NumPy has it.
-    small = class_ids.to(torch.uint8 if label_type == np.uint8 else torch.int32).cpu().numpy()
-    shown = torch.where(class_ids > 0, (confidence * 255).round().clamp(1, 255), 0)
-    return small.astype(label_type, copy=False), shown.to(torch.uint8).cpu().numpy()
+    small, shown = bytes_of(class_ids, confidence, label_type)
+    return small.cpu().numpy().astype(label_type, copy=False), shown.cpu().numpy()
+
+
+def bytes_of(
+    class_ids: Tensor, confidence: Tensor, label_type: type[np.uint8] | type[np.uint16]
+) -> tuple[Tensor, Tensor]:
+    """Return both as they are downloaded: torch has little arithmetic for two unsigned bytes."""
+    small = class_ids.to(torch.uint8 if label_type == np.uint8 else torch.int32)
+    shown = (confidence * 255).round().clamp(1, 255) * (class_ids > 0)
+    return small, shown.to(torch.uint8)
 
 
 def _taken(masks: Shapes, index: Tensor) -> Shapes:

@@ -5,7 +5,8 @@ A mask is where a weighted sum of the prototypes lies above zero (Bolya et al., 
 nearly all of them far from an edge.
 """
 
-from dataclasses import dataclass, field
+import functools
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TypeGuard
 
@@ -16,11 +17,10 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.masks import mask_loops
-from semantic_fast_sam_ros.core.networks.resampling import Axis, Cells, line
+from semantic_fast_sam_ros.core.networks.resampling import Axis, line
 
-CORNERS = 4  # samples round a cell
 HALF = 2  # of the network's size, in prototypes, which have a quarter of it
-PAINT_CHUNK_ELEMENTS = 1 << 26  # bounds the temporary of `topmost_of` for large images
+PAINT_CHUNK_ELEMENTS = 1 << 26  # of masks that are cut out at once to be painted
 Size = tuple[int, ...]  # height, width
 
 
@@ -125,29 +125,38 @@ class PrototypeMasks:
         across = (self.values > 0).to(columns.dtype) @ columns[:, :, None]
         return (across[:, :, 0] * rows).sum(1)
 
+    def without(self, dropped: Tensor) -> 'PrototypeMasks':
+        """Return as many masks, of which some, dropped (N,) bool, have no pixel any more."""
+        boxes = self.boxes.masked_fill(dropped[:, None], 0.0)
+        emptied = replace(self, boxes=boxes, _cut={})
+        if 'values' in self.__dict__:
+            emptied.__dict__['values'] = self.values
+        return emptied
+
     def topmost(self) -> Tensor:
         """Return for each pixel the last mask that covers it, (H, W) int16 from 1; 0 = none.
 
-        The masks are not cut out for it, and yet it is exact: where all four samples round a
-        cell are above zero, so is every bilinear value between them. Pixel by pixel only the
-        cells on the masks' edges are looked at.
+        Where loops suit, the masks are not cut out for it.
         """
-        if not self.fine:
-            return topmost_of(self.at(self.size))
-        if jit.suits(self.boxes.device):
+        if self.fine and jit.suits(self.boxes.device):
             top = torch.zeros(self.size, dtype=torch.int16)
             arguments = (*self._points(self.size), top.numpy())
             jit.in_bands(partial(mask_loops.topmost, *arguments), self.size[0])
             return top
-        if len(self) == 0:
-            return topmost_of(self.at(self.size))
-        samples, device = self.prototypes.shape[1:], self.boxes.device
-        rows = Cells.along(self.rows, samples[0], device)
-        columns = Cells.along(self.columns, samples[1], device)
-        values = functional.pad(self.values[None], (1, 1, 1, 1), mode='replicate')[0]
-        below, edges = self._sort_cells(values, rows, columns)
-        top = below[rows.of_pixel][:, columns.of_pixel]
-        return self._paint_edges(top, values, edges, rows, columns)
+        order = torch.arange(1, len(self) + 1, dtype=torch.int16, device=self.boxes.device)
+        return self.highest(order)[0]
+
+    def highest(self, *numbers: Tensor) -> list[Tensor]:
+        """Return for each pixel the highest number of the masks that cover it, (H, W), or 0.
+
+        Args:
+            numbers: (N,) int16 each, from 0; as many maps are returned.
+        """
+        parts = _chunks(len(self), self.size)
+        maps = [
+            highest_of(self.take(part).at(self.size), [n[part] for n in numbers]) for part in parts
+        ]
+        return [functools.reduce(torch.maximum, several) for several in zip(*maps, strict=True)]
 
     def count(self, labels: Tensor, classes: int) -> Tensor:
         """Return how many points of a grid have each label inside each mask; if `looped`.
@@ -186,7 +195,7 @@ class PrototypeMasks:
         y, x = (a.points(n, device) for a, n in zip((self.rows, self.columns), size, strict=True))
         sampled = functional.grid_sample(
             self.prototypes[None],
-            self._grid(x[None], y[None]),
+            _grid_of_points(self.rows, self.columns, self.prototypes.shape[1:], size, device),
             padding_mode='border',
             align_corners=False,
         )
@@ -207,54 +216,24 @@ class PrototypeMasks:
 
     def _grid(self, x: Tensor, y: Tensor) -> Tensor:
         """Return where columns (N, S) and rows (N, R) of pixels lie, as grid_sample takes it."""
-        height, width = self.prototypes.shape[1:]
-        # From -1 at the map's one edge to 1 at the other.
-        down = (2 * self.rows.positions(y) + 1) / height - 1
-        across = (2 * self.columns.positions(x) + 1) / width - 1
-        shape = (len(x), y.shape[1], x.shape[1])
-        return torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)
+        return _grid(self.rows, self.columns, self.prototypes.shape[1:], x, y)
 
-    def _sort_cells(
-        self, values: Tensor, rows: Cells, columns: Cells
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the last mask that fills each cell, and (mask, row, column) of cells on edges."""
-        x1, y1, x2, y2 = self.boxes.unbind(1)
-        rows_full, rows_part = rows.in_boxes(y1, y2)
-        columns_full, columns_part = columns.in_boxes(x1, x2)
-        # In bytes, of which a processor takes four times as many at once as of floats.
-        above = (values > 0).view(torch.uint8)
-        corners = above[:, :-1] + above[:, 1:]
-        corners = corners[..., :-1] + corners[..., 1:]
-        full = (corners == CORNERS) & rows_full[:, :, None] & columns_full[:, None, :]
-        order = torch.arange(1, len(self) + 1, dtype=torch.int16, device=values.device)
-        below = (full * order[:, None, None]).amax(0)
-        edge = (corners > 0) & rows_part[:, :, None] & columns_part[:, None, :]
-        edge &= order[:, None, None] > below  # full cells are not above themselves
-        return below, edge.nonzero(as_tuple=True)
 
-    def _paint_edges(
-        self,
-        top: Tensor,
-        values: Tensor,
-        edges: tuple[Tensor, ...],
-        rows: Cells,
-        columns: Cells,
-    ) -> Tensor:
-        """Raise the pixels of cells that an edge crosses to the masks that cover them."""
-        mask, row, column = edges
-        x1, y1, x2, y2 = self.boxes[mask].unbind(1)
-        y, y_real = rows.pixels(row, y1, y2)
-        x, x_real = columns.pixels(column, x1, x2)
-        across, down = columns.fraction[x], rows.fraction[y]
-        upper, lower = (
-            torch.lerp(values[mask, r, column, None], values[mask, r, column + 1, None], across)
-            for r in (row, row + 1)
-        )
-        value = torch.lerp(upper[:, None, :], lower[:, None, :], down[:, :, None])
-        covered = (value > 0) & y_real[:, :, None] & x_real[:, None, :]
-        place = (y[:, :, None] * top.shape[1] + x[:, None, :])[covered]
-        number = (mask + 1).to(top.dtype)[:, None, None].expand_as(covered)[covered]
-        return top.flatten().scatter_reduce_(0, place, number, 'amax').view_as(top)
+def _grid(rows: Axis, columns: Axis, samples: Size, x: Tensor, y: Tensor) -> Tensor:
+    # From -1 at the map's one edge to 1 at the other.
+    down = (2 * rows.positions(y) + 1) / samples[0] - 1
+    across = (2 * columns.positions(x) + 1) / samples[1] - 1
+    shape = (len(x), y.shape[1], x.shape[1])
+    return torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)
+
+
+@functools.lru_cache(maxsize=4)  # the same few sizes, image after image
+def _grid_of_points(
+    rows: Axis, columns: Axis, samples: Size, size: Size, device: torch.device
+) -> Tensor:
+    """Return where points spread evenly over the image lie, (1, height, width, 2)."""
+    x, y = columns.points(size[1], device), rows.points(size[0], device)
+    return _grid(rows, columns, samples, x[None], y[None])
 
 
 Shapes = Tensor | PrototypeMasks
@@ -286,13 +265,23 @@ def nearest(masks: Tensor, size: Size) -> Tensor:
 def topmost_of(masks: Tensor) -> Tensor:
     """Return the last of masks (N, H, W) bool over each pixel, (H, W) int16 from 1; 0 = none."""
     count, height, width = masks.shape
-    top = torch.zeros((height, width), dtype=torch.int16, device=masks.device)
     order = torch.arange(1, count + 1, dtype=torch.int16, device=masks.device)
-    chunk = max(1, PAINT_CHUNK_ELEMENTS // (height * width))
-    for start in range(0, count, chunk):
-        numbers = order[start : start + chunk, None, None]
-        top = torch.maximum(top, (masks[start : start + chunk] * numbers).amax(0))
-    return top
+    parts = _chunks(count, (height, width))
+    found = [highest_of(masks[part], [order[part]])[0] for part in parts]
+    return functools.reduce(torch.maximum, found)
+
+
+def highest_of(masks: Tensor, numbers: list[Tensor]) -> list[Tensor]:
+    """Return for each pixel the highest of the numbers (N,) of masks (N, H, W) over it, or 0."""
+    if len(masks) == 0:
+        return [n.new_zeros(masks.shape[1:]) for n in numbers]
+    return [(masks * n[:, None, None]).amax(0) for n in numbers]
+
+
+def _chunks(count: int, size: Size) -> list[slice]:
+    """Return slices of so many masks, one at least, each of which fits in memory cut out."""
+    step = max(1, PAINT_CHUNK_ELEMENTS // (size[0] * size[1]))
+    return [slice(start, start + step) for start in range(0, max(1, count), step)]
 
 
 def _between(values: Tensor, low: Tensor, high: Tensor) -> Tensor:

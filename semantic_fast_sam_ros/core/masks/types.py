@@ -25,6 +25,9 @@ class MaskProposals:
     shapes: Shapes  # (N, H, W) bool, or what they can be cut out of
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 in pixels, half-open
     scores: Tensor  # (N,) float32 in [0, 1]
+    # (N,) bool: which are real. The others, behind them, are empty: a GPU need not be asked how
+    # many there are. None: all of them.
+    real: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = len(self.shapes)
@@ -57,7 +60,8 @@ class MaskProposals:
         """Return the proposals that an index or a slice selects, in its order."""
         shapes = self.shapes
         chosen = shapes[index] if isinstance(shapes, Tensor) else shapes.take(index)
-        return MaskProposals(chosen, self.boxes[index], self.scores[index])
+        real = None if self.real is None else self.real[index]
+        return MaskProposals(chosen, self.boxes[index], self.scores[index], real)
 
 
 def whole_image(size: tuple[int, int], device: torch.device) -> MaskProposals:

@@ -1,7 +1,9 @@
 """What networks say of an image is looked at before it counts."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -13,13 +15,40 @@ BACKGROUND = 'background'  # what a pixel is that the one class of a network is 
 
 
 def require_finite(who: str, *answers: Tensor) -> None:
-    """Raise NetworkError if a network's answers hold NaN or infinity; the sum tells it cheaply."""
+    """Raise NetworkError if a network's answers hold NaN or infinity; the sum tells it cheaply.
+
+    Inside of `sums_collected` whoever collects does so: a GPU is not waited for here.
+    """
+    collected = _collected.get()
     for answer in answers:
-        if not bool(torch.isfinite(answer.sum(dtype=torch.float32))):
-            raise NetworkError(
-                f'{who} answered with numbers that are none (NaN or infinity): its weights are '
-                'damaged, or `precision` is too coarse for it (try fp32)'
-            )
+        total = answer.sum(dtype=torch.float32)
+        if collected is not None:
+            collected.append((who, total))
+        else:
+            refuse_unless_finite(who, float(total))
+
+
+def refuse_unless_finite(who: str, total: float) -> None:
+    """Raise NetworkError if what a network's answers sum to is NaN or infinity."""
+    if not math.isfinite(total):
+        raise NetworkError(
+            f'{who} answered with numbers that are none (NaN or infinity): its weights are '
+            'damaged, or `precision` is too coarse for it (try fp32)'
+        )
+
+
+@contextmanager
+def sums_collected() -> Iterator[list[tuple[str, Tensor]]]:
+    """Collect who answered, and what the answers sum to, for `refuse_unless_finite` later."""
+    found: list[tuple[str, Tensor]] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+_collected: ContextVar[list[tuple[str, Tensor]] | None] = ContextVar('collected', default=None)
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:

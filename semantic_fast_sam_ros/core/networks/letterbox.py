@@ -1,5 +1,6 @@
 """Fit an image into a network's size as the YOLO family does: keep the aspect, pad with grey."""
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -38,10 +39,16 @@ class Letterbox:
 
     def to_image(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         """Bring boxes (N, 4), x1 y1 x2 y2, from the batch to an image (height, width)."""
-        start = boxes.new_tensor([self.left, self.top] * 2)
-        gain = boxes.new_tensor([size[1] / self.width, size[0] / self.height] * 2)
-        limit = boxes.new_tensor([size[1], size[0]] * 2)
+        start, gain, limit = _frame(self, size, boxes.device)
         return ((boxes - start) * gain).clamp_min(0).minimum(limit)
+
+
+@functools.lru_cache(maxsize=64)  # the same few sizes, image after image: uploaded once
+def _frame(place: Letterbox, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Return the corner in the batch, image pixels per batch pixel, and the size; x y x y each."""
+    gain = (size[1] / place.width, size[0] / place.height)
+    rows = [(place.left, place.top), gain, (size[1], size[0])]
+    return torch.tensor([row * 2 for row in rows], device=device)
 
 
 def letterbox(

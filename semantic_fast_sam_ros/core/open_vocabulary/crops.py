@@ -1,5 +1,6 @@
 """Crops of all masks in one batch on the image's device, neighbours blurred or painted over."""
 
+import functools
 from functools import partial
 
 import numpy as np
@@ -226,10 +227,15 @@ def _taps(at: Tensor, limit: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return the x and y of the crops' pixel centres in the image, (N, size) each."""
-    steps = (torch.arange(size, device=boxes.device) + 0.5) / size
+    steps = _steps(size, boxes.device)
     extent = boxes[:, 2:] - boxes[:, :2]
     points = boxes[:, :2, None] + steps * extent[:, :, None]
     return points[:, 0], points[:, 1]
+
+
+@functools.lru_cache(maxsize=8)
+def _steps(size: int, device: torch.device) -> Tensor:
+    return (torch.arange(size, device=device) + 0.5) / size
 
 
 def _inside(boxes: Tensor, image_size: tuple[int, int], size: int) -> Tensor:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.masks.suppression import suppress
 
 
@@ -12,6 +13,13 @@ def predictions(count: int, seed: int = 0) -> torch.Tensor:
     centres = torch.rand(2, count, generator=generator) * 100
     sides = torch.rand(2, count, generator=generator) * 60 + 5
     return torch.cat([centres, sides, torch.rand(3, count, generator=generator)])
+
+
+@pytest.fixture(params=['cpu', 'gpu'], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suppress as on a CPU, and as on a GPU, where nothing waits for how many are sure enough."""
+    if request.param == 'gpu':
+        monkeypatch.setattr(jit, 'suits', lambda device: False)
 
 
 @pytest.mark.parametrize('iou', [0.0, 0.5, 0.9, 1.0])
@@ -30,6 +38,12 @@ def test_the_same_boxes_stay_as_with_ultralytics(iou: float, limit: int) -> None
 def test_of_equal_scores_the_first_box_stays() -> None:
     twice = torch.tensor([[10.0, 10, 8, 6, 0.5, 1], [10.0, 10, 8, 6, 0.5, 2]]).T
     assert suppress(twice, 0.1, 0.5, 10).tolist() == [[6, 7, 14, 13, 0.5, 1]]
+
+
+def test_all_boxes_are_sure_enough() -> None:
+    apart = torch.tensor([[10.0, 10, 8, 6, 0.5, 1], [50.0, 10, 8, 6, 0.7, 2]]).T
+    found = suppress(apart, 0.1, 0.5, 10)
+    assert found[:, 4:].tolist() == [[pytest.approx(0.7), 2], [0.5, 1]]
 
 
 def test_no_box_is_sure_enough() -> None:

@@ -1,5 +1,6 @@
 """Networks of the published shapes with random weights: their time does not depend on them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,48 @@ def sam(shape: str) -> Any:
     for values in (*model.parameters(), *model.buffers()):
         torch.nn.init.normal_(values, std=0.02)
     return model, processor
+
+
+def write_semantic(path: Path, names: Sequence[str], scale: str | Sequence[float] = 'n') -> Path:
+    """Write a YOLO26-sem checkpoint, ultralytics' semantic task; arguments as `write_fastsam`."""
+    from ultralytics.nn.tasks import SemanticSegmentationModel
+
+    network = yolo(SemanticSegmentationModel, '26/yolo26-sem.yaml', names, scale)
+    network.model[-1].classifier[-1].weight.data.normal_(std=2.0)
+    return save_yolo(network, path, 'semantic')
+
+
+def write_segformer_b0(folder: Path, names: Sequence[str]) -> Path:
+    """Write a SegFormer-B0, whose shape is that of transformers' defaults."""
+    weights.silence_libraries()
+    from transformers import (
+        SegformerConfig,
+        SegformerForSemanticSegmentation,
+        SegformerImageProcessor,
+    )
+
+    torch.manual_seed(0)
+    labels = dict(enumerate(names))
+    config = SegformerConfig(id2label=labels, label2id={name: i for i, name in labels.items()})
+    SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    SegformerImageProcessor(size={'height': 512, 'width': 512}).save_pretrained(folder)
+    return folder
+
+
+def write_clip(folder: Path, architecture: str) -> Path:
+    """Write an open_clip model of its list, such as ViT-B-32, with random weights."""
+    weights.silence_libraries()
+    import open_clip as untyped_open_clip
+    from safetensors.torch import save_file
+
+    open_clip: Any = untyped_open_clip
+    torch.manual_seed(0)
+    model = open_clip.create_model(architecture, pretrained=None)
+    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / 'open_clip_model.safetensors', metadata={'format': 'pt'})
+    keep = ('mean', 'std', 'interpolation', 'resize_mode')
+    preprocess = {name: model.visual.preprocess_cfg[name] for name in keep}
+    content = {'model_cfg': open_clip.get_model_config(architecture), 'preprocess_cfg': preprocess}
+    (folder / 'open_clip_config.json').write_text(json.dumps(content), encoding='utf-8')
+    return folder
