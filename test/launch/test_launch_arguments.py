@@ -16,6 +16,8 @@ from launch import LaunchContext, LaunchService
 from launch.actions import DeclareLaunchArgument
 from launched import launch_file
 
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+
 FILE = Path(launch_file('semantic_fast_sam.launch.py'))
 ARGUMENTS = {
     *('profile', 'image_topic', 'params_file', 'vocabulary', 'device', 'namespace'),
@@ -77,6 +79,13 @@ def test_defaults_start_the_embedded_profile(module: ModuleType) -> None:
     assert parameters(command)['vocabulary'] == 'camvid'
     assert parameters(command)['autostart'] is True
     assert 'image:=image' in command
+
+
+def test_a_params_file_for_another_node_is_refused(module: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / 'robot.yaml'
+    file.write_text('/controller:\n  ros__parameters: {threads: 3}\n')
+    with pytest.raises(ConfigError, match='sets nothing for /robot/semantic_fast_sam'):
+        command_line(module, params_file=str(file), namespace='robot')
 
 
 def test_topic_namespace_and_log_level_reach_the_command_line(module: ModuleType) -> None:
