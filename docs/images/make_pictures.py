@@ -11,14 +11,19 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.tools.sources import street_photo, virtual_camera
 
 FRAME = 30  # of the virtual camera: a view of the whole street
+SIDE, TOP = 600, 80  # pixels of the square that is shown of the photo, and above it
 VOCABULARIES = ('road, car | vehicle, tree, building, sky', 'bus, pavement, person, fence')
 
 
 def main() -> None:
     """Write overlay.jpg and open_vocabulary.jpg beside this script."""
-    camera = virtual_camera(street_photo())
+    whole = street_photo()
+    height = round(whole.shape[0] * SIDE / whole.shape[1])
+    photo = cv2.resize(whole, (SIDE, height), interpolation=cv2.INTER_AREA)
+    shown = slice(TOP, TOP + SIDE)
+    write('overlay.jpg', photo[shown], labelled(photo, 'embedded')[shown])
+    camera = virtual_camera(whole)
     photo = next(frame.image for index, frame in enumerate(camera) if index == FRAME)
-    write('overlay.jpg', photo, labelled(photo, 'embedded'))
     asked = [labelled(photo, 'embedded_open', vocabulary=names) for names in VOCABULARIES]
     write('open_vocabulary.jpg', *asked)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import camvid
 import clothing
-import cv2
 import labelme_facade
 import numpy as np
 from meanings import CAMVID, FACADE, GREEN, PERSON, coco_meaning, mark
 from numpy.typing import NDArray
 from sets import Reader, is_held_out
+
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
 
 HELD_OUT = 5  # one image in so many, where the set has no split
 CLOSE = 0.6  # scale of photos that one person fills: in the street people are smaller
@@ -34,12 +36,13 @@ class Photo:
         """Return the image (H, W, 3) RGB and its marks (H, W).
 
         Raises:
-            ValueError: the image is unreadable, or its label is of another size.
+            FrameError: image or label is unreadable.
+            ValueError: the label is of another size.
         """
-        image, marks = cv2.imread(str(self.image), cv2.IMREAD_COLOR), self.read_marks()
-        if image is None or image.shape[:2] != marks.shape:
-            raise ValueError(f'{self.image} is unreadable, or its label is of another size')
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), marks
+        image, marks = read_image(self.image), self.read_marks()
+        if image.shape[:2] != marks.shape:
+            raise ValueError(f'the label of {self.image} is of another size')
+        return image, marks
 
 
 def camvid_photos(folder: Path, split: str) -> list[Photo]:
@@ -101,7 +104,7 @@ def is_kept(image: Path) -> bool:
 def _camvid_marks(label: Path) -> Marks:
     table = np.zeros(256, np.uint8)
     table[: len(CAMVID)] = [mark(meaning) for meaning in CAMVID.values()]
-    return _grown_up(table[_read_grey(label)])
+    return _grown_up(table[read_labels(label)])
 
 
 def _facade_marks(label: Path) -> Marks:
@@ -115,10 +118,7 @@ def _clothing_marks(label: Path) -> Marks:
 
 
 def _coco_marks(label: Path, segments: dict[int, str]) -> Marks:
-    coded = cv2.imread(str(label), cv2.IMREAD_COLOR)
-    if coded is None:
-        raise ValueError(f'{label} is missing or not readable')
-    numbers = coded.astype(np.int32) @ np.array([65536, 256, 1])  # OpenCV reads BGR
+    numbers = read_image(label).astype(np.int32) @ np.array([1, 256, 65536])
     present = frozenset(segments.values())
     marks = np.zeros(numbers.shape, np.uint8)
     for number, name in segments.items():
@@ -131,10 +131,3 @@ def _grown_up(marks: Marks) -> Marks:
     half = marks[: len(marks) // 2]
     half[half == mark(GREEN)] = mark('tree')
     return marks
-
-
-def _read_grey(label: Path) -> NDArray[np.uint8]:
-    found = cv2.imread(str(label), cv2.IMREAD_GRAYSCALE)
-    if found is None:
-        raise ValueError(f'{label} is missing or not readable')
-    return found

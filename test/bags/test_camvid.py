@@ -21,7 +21,12 @@ from .test_labelling import label_maps
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 6
 CLASSES, IGNORE = 11, 11
-SETTINGS = {'masks.image_size': 256, 'threads': 1, 'offline': True}
+SETTINGS = {
+    'masks.image_size': 256,
+    'threads': 1,
+    'offline': True,
+    'vocabulary': 'camvid',
+}
 
 
 def _matrix(truths, label_maps):

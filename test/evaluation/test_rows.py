@@ -135,3 +135,16 @@ def test_classes_map_by_name_and_synonym() -> None:
     assert (mapping.unmapped, mapping.never_found) == (('dog',), ('sky',))
     with pytest.raises(DataSetError, match='none is a class of the data set'):
         map_classes(vocabulary_files.resolve('dog, cat'), NAMES)
+
+
+def test_what_ships_beyond_camvids_classes_counts_as_what_holds_it_there() -> None:
+    embedded, camvid = map(vocabulary_files.resolve, ('embedded', 'camvid'))
+    mapping = map_classes(embedded, camvid)
+    assert [mapping.pairs[name] for name in camvid.names] == list(camvid.names)
+    beyond = {name: mapping.pairs.get(name) for name in embedded.names[len(camvid) :]}
+    assert beyond == {
+        'bus or truck': 'car',
+        'terrain': 'tree',
+        'two-wheeler': 'bicyclist',
+        'other': None,
+    }

@@ -76,7 +76,7 @@ def test_all_arguments_are_declared_and_explained(module: ModuleType) -> None:
 
 def test_defaults_start_the_embedded_profile(module: ModuleType) -> None:
     command = command_line(module)
-    assert parameters(command)['vocabulary'] == 'camvid'
+    assert parameters(command)['vocabulary'] == 'embedded'
     assert parameters(command)['autostart'] is True
     assert 'image:=image' in command
 

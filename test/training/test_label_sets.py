@@ -10,6 +10,8 @@ from meanings import CLASSES, MEANINGS, allowances
 from owners_layouts import WRITERS, write_image
 from sets import is_held_out
 
+from semantic_fast_sam_ros.core.base.errors import FrameError
+
 
 def only_photo(folder: Path, layout: str, label: list[list[int]]) -> Photo:
     """Write a set of one image in its owners' layout, and list it."""
@@ -114,5 +116,5 @@ def test_an_image_of_another_size_than_its_label_is_named(layout: str, tmp_path:
 def test_a_label_that_is_no_image_is_named(tmp_path: Path) -> None:
     photo = only_photo(tmp_path, 'camvid', [[0, 1]])
     (tmp_path / 'train' / 'labels' / 'a.png').write_text('no image')
-    with pytest.raises(ValueError, match=r'a\.png is missing or not readable'):
+    with pytest.raises(FrameError, match=r'a\.png is not a readable image'):
         photo.read()

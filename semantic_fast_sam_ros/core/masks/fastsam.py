@@ -80,11 +80,7 @@ class FastSamGenerator(RunsNetwork):
             found.predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
         )
         prototypes = found.prototypes[0].float()
-        proposals, masks = self._shape(kept, prototypes, found.batch, found.place, image)
-        if empty_too:
-            return proposals
-        filled = masks.filled()
-        return proposals if bool(filled.all()) else proposals.take(filled)
+        return self._shape(kept, prototypes, found.batch, found.place, image, empty_too)
 
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
         """Run the network on images (3, H, W) uint8 RGB, in one pass where they fit together."""
@@ -99,8 +95,14 @@ class FastSamGenerator(RunsNetwork):
         ]
 
     def _shape(
-        self, found: Tensor, prototypes: Tensor, batch: Tensor, place: Letterbox, image: Tensor
-    ) -> tuple[MaskProposals, PrototypeMasks]:
+        self,
+        found: Tensor,
+        prototypes: Tensor,
+        batch: Tensor,
+        place: Letterbox,
+        image: Tensor,
+        empty_too: bool,
+    ) -> MaskProposals:
         """Make proposals of detections in the batch's pixels, (N, 5 + K).
 
         Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
@@ -111,7 +113,11 @@ class FastSamGenerator(RunsNetwork):
         masks = PrototypeMasks(
             prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
         )
-        return MaskProposals(masks, boxes, found[:, 4]), masks
+        proposals = MaskProposals(masks, boxes, found[:, 4])
+        if empty_too:
+            return proposals
+        filled = masks.filled()
+        return proposals if bool(filled.all()) else proposals.take(filled)
 
 
 class _Outputs(nn.Module):

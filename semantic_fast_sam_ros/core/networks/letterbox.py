@@ -40,7 +40,8 @@ class Letterbox:
     def to_image(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         """Bring boxes (N, 4), x1 y1 x2 y2, from the batch to an image (height, width)."""
         start, gain, limit = _frame(self, size, boxes.device)
-        return ((boxes - start) * gain).clamp_min(0).minimum(limit)
+        placed: Tensor = ((boxes - start) * gain).clamp_min(0).minimum(limit)
+        return placed
 
 
 @functools.lru_cache(maxsize=64)  # the same few sizes, image after image: uploaded once

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from semantic_fast_sam_ros.core.networks.batching import class_names
 from semantic_fast_sam_ros.core.networks.conversions import IMAGE, Shape
 
 
@@ -19,6 +20,11 @@ class Recorder:
     shape: Shape = IMAGE
     exact: int = 0  # of its first convolutions, in an 8-bit form
     batches: list[Tensor] = field(default_factory=list)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Those of a network that names classes; else none."""
+        return class_names(self.module)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Run the network on a batch (N, 3, h, w)."""

@@ -124,11 +124,11 @@ class YoloeGenerator(FastSamGenerator):
         self.settings = settings
         self._labeller = labeller
 
-    def generate(self, image: Tensor) -> MaskProposals:
+    def generate(self, image: Tensor, empty_too: bool = False) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
         it = self._labeller.instances(image)
         nameless = torch.cat([it.found[:, :CLASS], it.found[:, CLASS + 1 :]], 1)
-        return self._shape(nameless, it.prototypes, it.batch, it.place, image)
+        return self._shape(nameless, it.prototypes, it.batch, it.place, image, empty_too)
 
 
 def load_yoloe(

@@ -48,7 +48,7 @@ class DenseSettings:
     """The dense semantic branch of the closed-set labeller."""
 
     model: str = setting(
-        'dense_lite0_camvid',
+        'dense_yolov8n_p2.pt',
         'semantic segmenter: a Hugging Face name or folder, an ultralytics -sem .pt checkpoint, '
         'or an exported network: .onnx, OpenVINO .xml, .tflite, or a folder with one',
     )

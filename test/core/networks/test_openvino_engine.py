@@ -9,6 +9,7 @@ import torch
 from doubled import Doubled, needs, on
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.networks.batching import class_names
 from semantic_fast_sam_ros.core.networks.conversions import int8_file
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.openvino_engine import export_int8
@@ -91,6 +92,13 @@ def test_making_an_8_bit_form_without_nncf_names_the_package(
     monkeypatch.setattr('importlib.util.find_spec', lambda _: None)
     with pytest.raises(ModelError, match='pip install nncf'):
         export_int8(Recorder(Doubled(), source))
+
+
+def test_a_recorded_network_still_tells_its_classes(source: Path) -> None:
+    module = Doubled()
+    module.class_names = ('road', 'sky')
+    with recording():
+        assert class_names(load_network(lambda: module, source, on('torch'))) == ('road', 'sky')
 
 
 def test_an_8_bit_form_is_made_of_recorded_batches_and_then_taken(source: Path) -> None:

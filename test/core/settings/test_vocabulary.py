@@ -35,7 +35,13 @@ def test_a_bad_list_is_refused(text: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ('name', 'count'),
-    [('cityscapes', 19), ('ade20k', 150), ('coco_panoptic', 133), ('camvid', 11)],
+    [
+        ('cityscapes', 19),
+        ('ade20k', 150),
+        ('coco_panoptic', 133),
+        ('camvid', 11),
+        ('embedded', 15),
+    ],
 )
 def test_shipped_vocabularies_are_whole(name: str, count: int) -> None:
     words = vocabulary_files.resolve(name)
@@ -101,7 +107,7 @@ def test_a_bad_group_map_is_refused(text: str, words: str) -> None:
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize('data_set', ['camvid', 'cityscapes'])
+@pytest.mark.parametrize('data_set', ['camvid', 'cityscapes', 'embedded'])
 def test_shipped_group_maps_fit_their_vocabulary(data_set: str) -> None:
     file = resource_folder('config') / 'groups' / f'drivable_{data_set}.yaml'
     groups = vocabulary_files.read_groups(str(file))
