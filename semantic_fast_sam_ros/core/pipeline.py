@@ -13,14 +13,12 @@ from semantic_fast_sam_ros.core.base import jit
 from semantic_fast_sam_ros.core.base.timing import StageTimer, stage
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.images.rgb import require_rgb, upload
-from semantic_fast_sam_ros.core.masks.download import download_frame
+from semantic_fast_sam_ros.core.masks.download import result_on_host
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.masks.painting import (
-    bytes_of,
     largest_first,
     largest_first_unasked,
     rasterise,
-    to_host,
 )
 from semantic_fast_sam_ros.core.masks.types import (
     MaskLabeller,
@@ -45,7 +43,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.interface import (
 from semantic_fast_sam_ros.core.published_names import PublishedNames
 from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.core.settings.vocabulary import MONO8_IDS, Vocabulary, VocabularyHistory
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.core.turns import Turns
 from semantic_fast_sam_ros.core.video.image_before import labeller_after, steadied
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
@@ -267,7 +265,8 @@ class SemanticFastSam:
             )
         # 5. One download.
         with stage('download'):
-            return self._download(proposals, labels, label_map, confidence, instances, sums)
+            drawn = (label_map, confidence, instances)
+            return result_on_host(proposals, labels, drawn, self._labeller.vocabulary, sums)
 
     def _proposals(
         self, pixels: Tensor, outputs: NetworkOutputs | None, labeller: MaskLabeller
@@ -285,45 +284,6 @@ class SemanticFastSam:
             proposals = generator.generate(pixels)
         order = largest_first_unasked if unasked else largest_first
         return order(proposals, share)
-
-    def _download(
-        self,
-        proposals: MaskProposals,
-        labels: MaskLabels,
-        label_map: Tensor,
-        confidence: Tensor,
-        instances: Tensor,
-        sums: Sequence[tuple[str, Tensor]],
-    ) -> SegmentationResult:
-        vocabulary = self._labeller.vocabulary
-        label_type = np.uint8 if vocabulary.max_id <= MONO8_IDS else np.uint16
-        found: list[Tensor] = [
-            instances,
-            proposals.boxes,
-            proposals.scores,
-            labels.class_ids,
-            labels.scores.float(),
-        ]
-        if jit.suits(self.device):
-            host = [tensor.numpy() for tensor in found]
-            shown = to_host(label_map, confidence, label_type)
-        else:
-            found += bytes_of(label_map, confidence, label_type)
-            host, count = download_frame(found, proposals.real, sums)
-            shown = host[5].astype(label_type, copy=False), host[6]
-            host[1:5] = [rows[:count] for rows in host[1:5]]
-        numbers, boxes, mask_scores, class_ids, class_scores = host[:5]
-        return SegmentationResult(
-            label_map=shown[0],
-            confidence=shown[1],
-            instances=numbers.view(np.uint16),
-            mask_ids=np.arange(1, len(boxes) + 1, dtype=np.uint16),
-            boxes=boxes,
-            mask_scores=mask_scores,
-            class_ids=class_ids,
-            class_scores=class_scores,
-            vocabulary=vocabulary,
-        )
 
     @property
     def takes_batches(self) -> bool:

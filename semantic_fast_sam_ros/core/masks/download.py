@@ -1,4 +1,4 @@
-"""All of a frame's answers in one copy from the device."""
+"""A frame's answers on the host: from a GPU in one copy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,55 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.base import jit
+from semantic_fast_sam_ros.core.masks.painting import bytes_of, to_host
+from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals, SegmentationResult
 from semantic_fast_sam_ros.core.networks.answers import refuse_unless_finite
+from semantic_fast_sam_ros.core.settings.vocabulary import MONO8_IDS, Vocabulary
+
+
+def result_on_host(
+    proposals: MaskProposals,
+    labels: MaskLabels,
+    drawn: tuple[Tensor, Tensor, Tensor],
+    vocabulary: Vocabulary,
+    sums: Sequence[tuple[str, Tensor]],
+) -> SegmentationResult:
+    """Return a frame's answers as arrays.
+
+    Args:
+        proposals: largest first.
+        labels: of these.
+        drawn: label map, confidence and mask numbers, of `painting.rasterise`.
+        vocabulary: that the labels are of.
+        sums: of `answers.sums_collected`.
+
+    Raises:
+        NetworkError: as `answers.require_finite`.
+    """
+    label_map, confidence, instances = drawn
+    label_type = np.uint8 if vocabulary.max_id <= MONO8_IDS else np.uint16
+    rows = [proposals.boxes, proposals.scores, labels.class_ids, labels.scores.float()]
+    if jit.suits(label_map.device):
+        host = [tensor.numpy() for tensor in (instances, *rows)]
+        shown = to_host(label_map, confidence, label_type)
+    else:
+        pictures = bytes_of(label_map, confidence, label_type)
+        host, count = download_frame([instances, *rows, *pictures], proposals.real, sums)
+        shown = host[5].astype(label_type, copy=False), host[6]
+        host[1:5] = [each[:count] for each in host[1:5]]
+    numbers, boxes, mask_scores, class_ids, class_scores = host[:5]
+    return SegmentationResult(
+        label_map=shown[0],
+        confidence=shown[1],
+        instances=numbers.view(np.uint16),
+        mask_ids=np.arange(1, len(boxes) + 1, dtype=np.uint16),
+        boxes=boxes,
+        mask_scores=mask_scores,
+        class_ids=class_ids,
+        class_scores=class_scores,
+        vocabulary=vocabulary,
+    )
 
 
 def download(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
