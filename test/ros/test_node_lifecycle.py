@@ -27,6 +27,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import LabelInfo
 
+from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.ros import node as node_module
 
 Starter = Callable[..., RunningNode]
@@ -98,7 +99,7 @@ def test_label_info_is_there_before_any_image(start: Starter, peer: Peer) -> Non
     inbox = peer.collect(LabelInfo, f'{NAME}/label_info', LATCHED)
     until(lambda: inbox, 'label info')
     ids = [c.class_id for c in inbox[0].class_map]
-    assert ids == list(range(1, 12))
+    assert ids == list(range(1, 1 + len(vocabulary_files.resolve('embedded'))))
 
 
 def test_missing_model_fails_configure_and_can_be_put_right(

@@ -22,17 +22,18 @@ def _export(tmp_path, *words: str) -> tuple[dict, list[dict[str, str]]]:
 
 def test_every_label_has_a_name_a_role_and_a_colour(tmp_path):
     space, colours = _export(tmp_path, '--dynamic', 'car,person', '--surfaces', 'road')
-    camvid = vocabulary_files.resolve('camvid')
-    assert space['total_semantic_labels'] == 12
+    published = vocabulary_files.resolve('embedded')
+    count = 1 + len(published)
+    assert space['total_semantic_labels'] == count
     assert space['label_names'][4] == {'label': 4, 'name': 'road'}
     roles = ('dynamic_labels', 'invalid_labels', 'object_labels', 'surface_places_labels')
-    assert sorted(i for role in roles for i in space[role]) == list(range(12))
+    assert sorted(i for role in roles for i in space[role]) == list(range(count))
     assert space['dynamic_labels'] == [9, 10]
     assert space['invalid_labels'] == [0]
-    assert [int(row['id']) for row in colours] == list(range(12))
+    assert [int(row['id']) for row in colours] == list(range(count))
     road = colours[4]
     assert (road['name'], road['alpha']) == ('road', '255')
-    assert tuple(int(road[c]) for c in ('red', 'green', 'blue')) == camvid.find('road').colour
+    assert tuple(int(road[c]) for c in ('red', 'green', 'blue')) == published.find('road').colour
 
 
 @pytest.mark.parametrize('name', SHIPPED)
