@@ -15,7 +15,6 @@ from semantic_fast_sam_ros.core import pipeline
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.networks import memory
-from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.ros import conversions, frames
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
@@ -24,7 +23,7 @@ STAGES = {
     'masks': (FastSamGenerator, 'generate'),
     'labels': (ClosedSetLabeller, 'label'),
     'rasterise': (pipeline, 'rasterise'),
-    'download': (SemanticFastSam, '_download'),
+    'download': (pipeline, 'result_on_host'),
     'publish': (Outputs, 'publish'),
 }
 FAILURES = 10
