@@ -219,7 +219,7 @@ class UltralyticsSegmenter(RunsNetwork):
         with self._turn, stage('dense_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
-            DenseMap(self._scores(place.crop(_enlarged(logits, batch))), are_logits=True)
+            DenseMap(self._scores(place.sample(logits, batch.shape[2:])), are_logits=True)
             for (logits,), (batch, place) in zip(found, fitted, strict=True)
         ]
 
@@ -230,10 +230,6 @@ class UltralyticsSegmenter(RunsNetwork):
         """Return the longer side that an image is scaled to."""
         longer = round(self._size * max(image.shape[1:]) / min(image.shape[1:]))
         return min(longer, MAXIMUM_SIDE) or ULTRALYTICS_SIZE
-
-
-def _enlarged(logits: Tensor, batch: Tensor) -> Tensor:
-    return functional.interpolate(logits, batch.shape[2:], mode='bilinear')
 
 
 class _Logits(nn.Module):

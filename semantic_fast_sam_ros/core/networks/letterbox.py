@@ -1,6 +1,7 @@
 """Fit an image into a network's size as the YOLO family does: keep the aspect, pad with grey."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,28 @@ class Letterbox:
         """Cut the padding off maps of the batch's size, (..., H, W)."""
         return maps[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
+    def sample(self, maps: Tensor, batch: Sequence[int]) -> Tensor:
+        """Return maps of a batch at points that lie evenly over the image in it.
+
+        The points are as dense as the maps' own, and are these where they lie so.
+
+        Args:
+            maps: (N, C, h, w).
+            batch: its height and width.
+        """
+        step = (batch[0] / maps.shape[2], batch[1] / maps.shape[3])
+        first = (self.top / step[0], self.left / step[1])
+        count = (self.height / step[0], self.width / step[1])
+        if all(value.is_integer() for value in (*first, *count)):
+            rows, columns = (slice(int(f), int(f + c)) for f, c in zip(first, count, strict=True))
+            return maps[..., rows, columns]
+        y = _even(self.top, self.height, max(1, round(count[0])), batch[0], maps)
+        x = _even(self.left, self.width, max(1, round(count[1])), batch[1], maps)
+        grid = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], -1)
+        return functional.grid_sample(
+            maps, grid.expand(len(maps), -1, -1, -1), padding_mode='border', align_corners=False
+        )
+
     def axes(
         self, image: tuple[int, int], batch: tuple[int, ...], maps: tuple[int, ...]
     ) -> tuple[Axis, Axis]:
@@ -42,6 +65,12 @@ class Letterbox:
         start, gain, limit = _frame(self, size, boxes.device)
         placed: Tensor = ((boxes - start) * gain).clamp_min(0).minimum(limit)
         return placed
+
+
+def _even(start: int, side: int, count: int, whole: int, like: Tensor) -> Tensor:
+    """Return where points lie on a side, from -1 to 1 over the whole of it, (count,)."""
+    points = torch.arange(count, dtype=like.dtype, device=like.device)
+    return 2 * (start + (points + 0.5) * (side / count)) / whole - 1
 
 
 @functools.lru_cache(maxsize=64)  # the same few sizes, image after image: uploaded once
