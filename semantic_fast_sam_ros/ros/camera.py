@@ -1,10 +1,12 @@
 """One camera of the node: its subscription, its outputs, its figures."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
@@ -115,9 +117,12 @@ class Camera:
         problems[diagnostics.GEOMETRY] = self.geometry.problem()
         problems[diagnostics.CLOUD] = self.points.problem()
         problems[diagnostics.TONE] = self.tone.warning
-        if self._subscription is not None:
-            problems[diagnostics.INPUT] = connections.input_problem(self._node, self._subscription)
-            problems[diagnostics.SILENCE] = self._silence(self._subscription.topic_name)
+        # A transition in another thread may close the subscription meanwhile.
+        subscription = self._subscription
+        with contextlib.suppress(InvalidHandle):
+            if subscription is not None:
+                problems[diagnostics.INPUT] = connections.input_problem(self._node, subscription)
+                problems[diagnostics.SILENCE] = self._silence(subscription.topic_name)
         return {kind: text for kind, text in problems.items() if text}
 
     def _take(self, message: Message) -> None:
