@@ -1,6 +1,5 @@
 """Segments of photos with what they show, from data sets in their owners' layouts."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import camvid
 import clothing
+import coco_panoptic
 import cv2
 import labelme_facade
 import numpy as np
@@ -101,19 +101,11 @@ def clothing_photos(folder: Path, _: str) -> list[Photo]:
 
 
 def coco_photos(folder: Path, split: str) -> list[Photo]:
-    """List COCO panoptic: SPLIT2017, annotations/panoptic_SPLIT2017.json, its PNGs beside it."""
-    split = f'{(split or "train").removesuffix("2017")}2017'
-    listed = folder / 'annotations' / f'panoptic_{split}.json'
-    content = json.loads(listed.read_text(encoding='utf-8'))
-    names = {category['id']: category['name'] for category in content['categories']}
-    files = {image['id']: image['file_name'] for image in content['images']}
-    found = []
-    for one in content['annotations']:
-        segments = {s['id']: COCO_NAMES[names[s['category_id']]] for s in one['segments_info']}
-        image = folder / split / files[one['image_id']]
-        read = partial(_coco_named, listed.with_suffix('') / one['file_name'], segments)
-        found.append(Photo('coco_panoptic', image, read, _kept(image)))
-    return found
+    """List things and stuff."""
+    return [
+        Photo('coco_panoptic', image, partial(_coco_named, label, names), _kept(image))
+        for image, label, names in coco_panoptic.listed(folder, split)
+    ]
 
 
 READERS: dict[str, Reader[Photo]] = {
@@ -144,8 +136,8 @@ def _clothing_named(label: Path) -> Named:
 
 
 def _coco_named(label: Path, segments: dict[int, str]) -> Named:
-    numbers = read_image(label).astype(np.int32) @ np.array([1, 256, 65536])
-    return [(numbers == number, name) for number, name in segments.items()]
+    numbers = coco_panoptic.read_label(label)
+    return [(numbers == number, COCO_NAMES[name]) for number, name in segments.items()]
 
 
 def _regions(label: NDArray[np.unsignedinteger], names: tuple[str, ...]) -> Named:

@@ -1,6 +1,5 @@
 """Photos with a mark a pixel (see meanings.py), from data sets in their owners' layouts."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import camvid
 import clothing
+import coco_panoptic
 import labelme_facade
 import numpy as np
 from meanings import CAMVID, FACADE, GREEN, PERSON, coco_meaning, mark
@@ -70,22 +70,11 @@ def clothing_photos(folder: Path, _: str) -> list[Photo]:
 
 
 def coco_photos(folder: Path, split: str) -> list[Photo]:
-    """List COCO panoptic: SPLIT2017, annotations/panoptic_SPLIT2017.json and its folder of PNGs.
-
-    What the file does not list is unknown.
-    """
-    split = f'{(split or "train").removesuffix("2017")}2017'
-    listed = folder / 'annotations' / f'panoptic_{split}.json'
-    content = json.loads(listed.read_text(encoding='utf-8'))
-    names = {category['id']: category['name'] for category in content['categories']}
-    files = {image['id']: image['file_name'] for image in content['images']}
-    found = []
-    for one in content['annotations']:
-        segments = {s['id']: names[s['category_id']] for s in one['segments_info']}
-        read = partial(_coco_marks, listed.with_suffix('') / one['file_name'], segments)
-        image = folder / split / files[one['image_id']]
-        found.append(Photo('coco_panoptic', image, read, is_kept(image)))
-    return found
+    """List things and stuff; what is not listed is unknown."""
+    return [
+        Photo('coco_panoptic', image, partial(_coco_marks, label, names), is_kept(image))
+        for image, label, names in coco_panoptic.listed(folder, split)
+    ]
 
 
 READERS: dict[str, Reader[Photo]] = {
@@ -118,7 +107,7 @@ def _clothing_marks(label: Path) -> Marks:
 
 
 def _coco_marks(label: Path, segments: dict[int, str]) -> Marks:
-    numbers = read_image(label).astype(np.int32) @ np.array([1, 256, 65536])
+    numbers = coco_panoptic.read_label(label)
     present = frozenset(segments.values())
     marks = np.zeros(numbers.shape, np.uint8)
     for number, name in segments.items():
