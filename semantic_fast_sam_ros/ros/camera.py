@@ -1,6 +1,5 @@
 """One camera of the node: its subscription, its outputs, its figures."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,18 +111,23 @@ class Camera:
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong with the connections, by kind."""
-        publishers = self.outputs.publishers
-        problems = {diagnostics.OUTPUT: connections.output_problem(self._node, publishers)}
-        problems[diagnostics.GEOMETRY] = self.geometry.problem()
-        problems[diagnostics.CLOUD] = self.points.problem()
-        problems[diagnostics.TONE] = self.tone.warning
-        # A transition in another thread may close the subscription meanwhile.
+        try:
+            return {kind: text for kind, text in self._observations().items() if text}
+        except InvalidHandle:  # a transition in another thread removes the topics meanwhile
+            return {}
+
+    def _observations(self) -> dict[str, str]:
+        found = {
+            diagnostics.OUTPUT: connections.output_problem(self._node, self.outputs.publishers),
+            diagnostics.GEOMETRY: self.geometry.problem(),
+            diagnostics.CLOUD: self.points.problem(),
+            diagnostics.TONE: self.tone.warning,
+        }
         subscription = self._subscription
-        with contextlib.suppress(InvalidHandle):
-            if subscription is not None:
-                problems[diagnostics.INPUT] = connections.input_problem(self._node, subscription)
-                problems[diagnostics.SILENCE] = self._silence(subscription.topic_name)
-        return {kind: text for kind, text in problems.items() if text}
+        if subscription is not None:
+            found[diagnostics.INPUT] = connections.input_problem(self._node, subscription)
+            found[diagnostics.SILENCE] = self._silence(subscription.topic_name)
+        return found
 
     def _take(self, message: Message) -> None:
         self._last_image = time.monotonic()
