@@ -28,6 +28,7 @@ from typing import Any
 import cv2
 import torch
 import torch.nn.functional as functional
+from checkpoint import Checkpoint
 from clip_crops import augmented_crops
 from clip_names import CONCEPTS, LEFT_OPEN, NAMES, TRAINING_TEMPLATES
 from clip_scores import calibrate, report
@@ -114,7 +115,7 @@ def teach_words(model: CLIP, lesson: Lesson, minutes: float) -> None:
 
 
 class Training:
-    """The model, its average and its optimiser, with the time that they have had."""
+    """The model, its average and its optimiser."""
 
     def __init__(self, model: CLIP, work: Path) -> None:
         """Begin, or go on from the checkpoint in `work`."""
@@ -136,25 +137,12 @@ class Training:
         self.optimiser = torch.optim.AdamW(
             [{'params': p, 'peak': rate} for rate, p in groups], weight_decay=0.05
         )
-        self.step, self.elapsed = 0, 0.0
-        self._file = work / 'checkpoint.pt'
-        if self._file.exists():
-            state = torch.load(self._file, weights_only=True)
-            for name in ('model', 'average', 'optimiser'):
-                getattr(self, name).load_state_dict(state[name])
-            self.step, self.elapsed = state['step'], state['elapsed']
-            print(f'goes on at step {self.step}, {self.elapsed / 60:.1f} minutes', flush=True)
-
-    def save(self) -> None:
-        """Replace the checkpoint in one piece."""
-        state = {n: getattr(self, n).state_dict() for n in ('model', 'average', 'optimiser')}
-        new = self._file.with_suffix('.tmp')
-        torch.save({**state, 'step': self.step, 'elapsed': self.elapsed}, new)
-        new.replace(self._file)
+        self.state = Checkpoint(work, model=model, average=self.average, optimiser=self.optimiser)
 
     def learn(self, loss: Tensor, progress: float) -> None:
         """Take one step down a loss; the rate falls by a cosine of the progress, in 0..1."""
-        factor = min(1, (self.step + 1) / 30) * (0.5 + 0.5 * math.cos(math.pi * progress)) + 0.005
+        warm = min(1, (self.state.step + 1) / 30)
+        factor = warm * (0.5 + 0.5 * math.cos(math.pi * progress)) + 0.005
         for group in self.optimiser.param_groups:
             group['lr'] = group['peak'] * factor
         self.optimiser.zero_grad()
@@ -162,7 +150,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.average.update_parameters(self.model)
-        self.step += 1
+        self.state.step += 1
 
 
 class Crops:
@@ -201,22 +189,22 @@ def contrast(
 
 def train(training: Training, lesson: Lesson, stored: Crops, minutes: float) -> None:
     """Train both towers until the time is up."""
-    model, table = training.model.train(), left_open()
-    while training.elapsed < 60 * minutes:
-        started, rng = time.monotonic(), random.Random(training.step)
+    model, state, table = training.model.train(), training.state, left_open()
+    while state.elapsed < 60 * minutes:
+        started, rng = time.monotonic(), random.Random(state.step)
         loss, right = contrast(model, stored.draw(), draw_names(lesson, rng), table)
         whole = loss + distillation_loss(model, lesson, WORDS, rng)
-        training.learn(whole, training.elapsed / (60 * minutes))
-        training.elapsed += time.monotonic() - started
-        if training.step % 20 == 0:
-            spent = training.elapsed / 60
+        training.learn(whole, state.elapsed / (60 * minutes))
+        state.elapsed += time.monotonic() - started
+        if state.step % 20 == 0:
+            spent = state.elapsed / 60
             print(
-                f'step {training.step} {spent:.1f} min loss {loss.item():.3f} top-1 {right:.0f}',
+                f'step {state.step} {spent:.1f} min loss {loss.item():.3f} top-1 {right:.0f}',
                 flush=True,
             )
-        if training.step % 50 == 0:
-            training.save()
-    training.save()
+        if state.step % 50 == 0:
+            state.save()
+    state.save()
 
 
 def parse_arguments() -> argparse.Namespace:

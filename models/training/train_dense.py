@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import torch
 from augmentation import compress, jitter_colours, placement, warp
+from checkpoint import Checkpoint
 from dense_scores import report
 from label_sets import READERS, Photo
 from marginal_loss import training_loss
@@ -131,7 +132,7 @@ def averaged(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
 
 
 class Training:
-    """The network, its average and its optimiser, with the time that they have had."""
+    """The network, its average and its optimiser."""
 
     def __init__(self, start: Path | None, work: Path) -> None:
         """Build the network, or go on from the checkpoint in `work`."""
@@ -144,24 +145,9 @@ class Training:
         self.optimiser = torch.optim.AdamW(
             [{'params': early}, {'params': late}], lr=1e-3, weight_decay=0.02
         )
-        self.step, self.elapsed = 0, 0.0
-        self._file = work / 'checkpoint.pt'
-        if self._file.exists():
-            self._load()
-
-    def _load(self) -> None:
-        state = torch.load(self._file, weights_only=True)
-        for name in ('model', 'average', 'optimiser'):
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.elapsed = state['step'], state['elapsed']
-        print(f'goes on at step {self.step}, {self.elapsed / 60:.1f} minutes', flush=True)
-
-    def save(self) -> None:
-        """Replace the checkpoint in one piece."""
-        state = {n: getattr(self, n).state_dict() for n in ('model', 'average', 'optimiser')}
-        new = self._file.with_suffix('.tmp')
-        torch.save({**state, 'step': self.step, 'elapsed': self.elapsed}, new)
-        new.replace(self._file)
+        self.state = Checkpoint(
+            work, model=self.model, average=self.average, optimiser=self.optimiser
+        )
 
     def learn(self, loss: Tensor, rates: tuple[float, float]) -> None:
         """Take one step down a loss at the rates of early and late layers."""
@@ -172,7 +158,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimiser.step()
         self.average.update_parameters(self.model)
-        self.step += 1
+        self.state.step += 1
 
 
 def write(network: SemanticSegmentationModel, output: Path) -> None:
@@ -223,25 +209,26 @@ def part(sets: Sets) -> tuple[Sets, dict[str, list[Photo]]]:
 
 def train(args: argparse.Namespace, training: Training) -> None:
     """Train until the time is over, saving often; the rate falls by a cosine of the time."""
+    state = training.state
     sets, validation = part(args.sets)
     table, weights = torch.from_numpy(allowances()), mark_weights(sets)
-    saved, validated, whole = training.elapsed, training.elapsed, 60 * args.minutes
-    while training.elapsed < whole:
+    saved, validated, whole = state.elapsed, state.elapsed, 60 * args.minutes
+    while state.elapsed < whole:
         began = time.monotonic()
-        factor = 0.5 * (1 + math.cos(math.pi * training.elapsed / whole)) + 0.005
-        factor *= min(1, (training.step + 1) / 100)
-        images, marks = batch(sets, args.batch, args.crop, random.Random(training.step))
+        factor = 0.5 * (1 + math.cos(math.pi * state.elapsed / whole)) + 0.005
+        factor *= min(1, (state.step + 1) / 100)
+        images, marks = batch(sets, args.batch, args.crop, random.Random(state.step))
         loss = training_loss(training.model(images), marks, table, weights)
         training.learn(loss, (args.rates[0] * factor, args.rates[1] * factor))
-        training.elapsed += time.monotonic() - began
-        if training.step % 20 == 0:
-            minutes = training.elapsed / 60
-            print(f'step {training.step} {minutes:.1f} min loss {loss.item():.3f}', flush=True)
-        if training.elapsed - saved > SAVE_EVERY or training.elapsed >= whole:
-            saved = training.elapsed
-            training.save()
-        if training.elapsed - validated > 60 * args.validate_every:
-            validated = training.elapsed
+        state.elapsed += time.monotonic() - began
+        if state.step % 20 == 0:
+            minutes = state.elapsed / 60
+            print(f'step {state.step} {minutes:.1f} min loss {loss.item():.3f}', flush=True)
+        if state.elapsed - saved > SAVE_EVERY or state.elapsed >= whole:
+            saved = state.elapsed
+            state.save()
+        if state.elapsed - validated > 60 * args.validate_every:
+            validated = state.elapsed
             report(training.average.module, validation)
     report(training.average.module, validation)
 

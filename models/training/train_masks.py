@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from checkpoint import Checkpoint
 from mask_batches import Draws
 from mask_loss import RegionLoss
 from mask_sets import READERS
@@ -82,33 +83,33 @@ class Training:
         self.optimiser = optimiser_of(self.network, args.rate)
         self.loss = RegionLoss(self.network)
         self.seconds = args.hours * 3600
-        self.elapsed, self.step = 0.0, 0
-        self._file = args.work / 'state.pt'
-        if self._file.exists():
-            self._restore()
+        self.state = Checkpoint(
+            args.work, network=self.network, averaged=self.averaged, optimiser=self.optimiser
+        )
 
     def run(self, draws: Draws, batch: int) -> None:
         """Train until the time is over."""
         saved = last = time.monotonic()
         sums: list[Tensor] = []
-        while self.elapsed < self.seconds:
+        while self.state.elapsed < self.seconds:
             self._set_rate()
-            is_early = self.elapsed < SMALL_SHARE * self.seconds
+            is_early = self.state.elapsed < SMALL_SHARE * self.seconds
             sums.append(self._step(draws.batch(batch, SMALL if is_early else LARGE)))
             now = time.monotonic()
-            self.elapsed, last = self.elapsed + now - last, now
-            if self.step % 25 == 0:
+            self.state.elapsed, last = self.state.elapsed + now - last, now
+            if self.state.step % 25 == 0:
                 parts = ' '.join(f'{value:.3f}' for value in torch.stack(sums).mean(0))
-                print(f'{self.elapsed:7.0f} s, step {self.step}: {parts}', flush=True)
+                print(f'{self.state.elapsed:7.0f} s, step {self.state.step}: {parts}', flush=True)
                 sums = []
             if now - saved > SAVE_SECONDS:
-                self.save()
+                self.state.save()
                 saved = now
-        self.save()
+        self.state.save()
 
     def _set_rate(self) -> None:
-        warm = min(1.0, (self.step + 1) / 50)
-        share = warm * (0.01 + 0.99 * (1 + math.cos(math.pi * self.elapsed / self.seconds)) / 2)
+        warm = min(1.0, (self.state.step + 1) / 50)
+        progress = self.state.elapsed / self.seconds
+        share = warm * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
         for group in self.optimiser.param_groups:
             group['lr'] = group['base'] * share
 
@@ -118,34 +119,13 @@ class Training:
         (total.sum() / len(batch['img'])).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimiser.step()
-        self.step += 1
-        decay = min(DECAY, (1 + self.step) / (10 + self.step))
+        self.state.step += 1
+        decay = min(DECAY, (1 + self.state.step) / (10 + self.state.step))
         with torch.no_grad():
             own = dict(self.network.named_parameters())
             for name, average in self.averaged.named_parameters():
                 average.lerp_(own[name], 1 - decay)
         return torch.stack(list(parts.values()))
-
-    def save(self) -> None:
-        """Write all that another run needs to go on."""
-        state = {
-            'network': self.network.state_dict(),
-            'averaged': self.averaged.state_dict(),
-            'optimiser': self.optimiser.state_dict(),
-            'elapsed': self.elapsed,
-            'step': self.step,
-        }
-        part = self._file.with_suffix('.part')
-        torch.save(state, part)
-        part.replace(self._file)
-
-    def _restore(self) -> None:
-        state = torch.load(self._file, weights_only=True)
-        self.network.load_state_dict(state['network'])
-        self.averaged.load_state_dict(state['averaged'])
-        self.optimiser.load_state_dict(state['optimiser'])
-        self.elapsed, self.step = state['elapsed'], state['step']
-        print(f'goes on after {self.elapsed:.0f} s, step {self.step}')
 
 
 def write_released(network: torch.nn.Module, output: Path) -> None:
@@ -183,7 +163,7 @@ def main() -> None:
     cv2.setNumThreads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
     training = Training(args)
-    training.run(Draws(args.sets, training.step), args.batch)
+    training.run(Draws(args.sets, training.state.step), args.batch)
     write_released(training.averaged, args.output)
 
 
