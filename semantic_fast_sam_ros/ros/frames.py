@@ -4,6 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
 from semantic_fast_sam_ros.ros.points import Labelled
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
-from semantic_fast_sam_ros.ros.worker import Outcome, attempt
+from semantic_fast_sam_ros.ros.worker import Outcome, Rest, attempt
 
 LOG_PERIOD_S = 5.0
 # So many unexpected errors in a row are no accident: the process ends, for launch to respawn it.
@@ -64,7 +65,7 @@ class Opened:
 
 
 class FrameProcessor:
-    """Labels frames with one pipeline. Runs on the worker's thread."""
+    """Labels frames with one pipeline, and publishes; see `process` for the threads."""
 
     def __init__(
         self,
@@ -124,10 +125,17 @@ class FrameProcessor:
             return False  # memory ran out: one image takes the least
         return wanted == 'always' or pipeline.device.type == 'cuda'
 
-    def process(self, frame: Frame) -> Fate:
-        """Label an image and publish what is subscribed to, if it is worth it."""
+    def process(self, frame: Frame) -> Fate | Rest:
+        """Label an image, if it is worth it.
+
+        Returns:
+            its fate, or a function that publishes what is subscribed to: while another thread
+            does that, this one may label the next image.
+        """
         opened = self._open(frame)
-        return opened if isinstance(opened, Fate) else self._finish(opened)
+        if isinstance(opened, Fate):
+            return opened
+        return partial(self._publish, opened, *self._label(opened))
 
     def process_all(self, frames: Sequence[Frame]) -> list[Outcome]:
         """Process images of several cameras; the networks see them in one pass.
@@ -179,37 +187,41 @@ class FrameProcessor:
             each.outputs, each.pass_ms = outputs, share_ms
 
     def _finish(self, opened: 'Opened') -> Fate:
-        """Label an image, publish, take the time."""
-        camera, header = opened.camera, opened.header
-        result, stages = self._label(opened)
+        """Label an image and publish."""
+        return self._publish(opened, *self._label(opened))
+
+    def _label(self, opened: 'Opened') -> tuple[SegmentationResult, float]:
+        """Label an image; return the labels, and the milliseconds that the image took so far."""
+        assert self.pipeline is not None
+        started = time.perf_counter()
+        result = self.pipeline(opened.image, *opened.known)
+        opened.camera.labelled(result)
+        labelled_ms = 1000 * (time.perf_counter() - started)
+        return result, opened.decode_ms + opened.pass_ms + labelled_ms
+
+    def _publish(self, opened: 'Opened', result: SegmentationResult, label_ms: float) -> Fate:
+        """Publish what is subscribed to, take the time."""
+        started = time.perf_counter()
+        camera, image, header, config = opened.camera, opened.image, opened.header, opened.config
+        calibration = camera.geometry.calibration_for(image.shape[:2])
+        camera.outputs.publish(image, result, config.output, header, opened.size, calibration)
+        camera.points.offer(Labelled(image, result, header, config))
+        publish_ms = 1000 * (time.perf_counter() - started)
         self._failures_in_a_row = 0
+        stages = {
+            'wait': opened.wait_ms,
+            'decode': opened.decode_ms,
+            **result.stage_ms,
+            'publish': publish_ms,
+            'frame': label_ms + publish_ms,
+        }
         age_ms = self._age_ms(header)  # now that it is published
         for statistics in (self._statistics, camera.statistics):
             statistics.add(stages, age_ms)
             statistics.unlabelled_share = float(np.mean(result.label_map == 0))
-        self._hold_rate(camera.name, stages['frame'], opened.config)
+        # Images are as far apart as the longer of the two takes.
+        self._hold_rate(camera.name, max(label_ms, publish_ms), config)
         return Fate.PROCESSED
-
-    def _label(self, opened: 'Opened') -> tuple[SegmentationResult, dict[str, float]]:
-        """Label and publish; return the labels, and the milliseconds by stage."""
-        assert self.pipeline is not None
-        started = time.perf_counter()
-        result = self.pipeline(opened.image, *opened.known)
-        camera, image = opened.camera, opened.image
-        camera.labelled(result)
-        labelled = time.perf_counter()
-        calibration = camera.geometry.calibration_for(image.shape[:2])
-        output, header = opened.config.output, opened.header
-        camera.outputs.publish(image, result, output, header, opened.size, calibration)
-        camera.points.offer(Labelled(image, result, header, opened.config))
-        published = time.perf_counter()
-        return result, {
-            'wait': opened.wait_ms,
-            'decode': opened.decode_ms,
-            **result.stage_ms,
-            'publish': 1000 * (published - labelled),
-            'frame': opened.decode_ms + opened.pass_ms + 1000 * (published - started),
-        }
 
     def _hold_rate(self, camera: str, frame_ms: float, config: Config) -> None:
         before, now_s = self.budget.step, time.monotonic()

@@ -1,9 +1,10 @@
-"""One slot a camera, newest wins: the thread between cameras and slower networks."""
+"""One slot a camera, newest wins: the threads between cameras and slower networks."""
 
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeAlias, TypeVar
 
 from semantic_fast_sam_ros.ros.counts import DROPPED, Counts, Fate, Ledger
@@ -11,18 +12,20 @@ from semantic_fast_sam_ros.ros.counts import DROPPED, Counts, Fate, Ledger
 Item = TypeVar('Item')
 Given = TypeVar('Given')
 Result = TypeVar('Result')
-Outcome: TypeAlias = 'Fate | Exception'
+Outcome: TypeAlias = Fate | Exception
+Rest: TypeAlias = Callable[[], Fate | None]
 
 
 class LatestFrameWorker(Generic[Item]):
     """Processes the newest item of each source on a thread of its own; older waiting ones drop.
 
-    Sources whose items wait are served in turn, or those that wait together.
+    Sources whose items wait are served in turn, or those that wait together. What is left of an
+    item when the next one may begin is done on a second thread, one item's at a time, in order.
     """
 
     def __init__(
         self,
-        process: Callable[[Item], Fate | None],
+        process: Callable[[Item], Fate | Rest | None],
         on_error: Callable[[Exception], None],
         interval_s: Callable[[], float] = lambda: 0.0,
         process_all: Callable[[Sequence[Item]], Sequence[Outcome]] | None = None,
@@ -31,7 +34,8 @@ class LatestFrameWorker(Generic[Item]):
         """Name the work.
 
         Args:
-            process: what to do with an item; returns its fate, None is PROCESSED.
+            process: what to do with an item; returns its fate, None is PROCESSED, or a function
+                that does the rest beside the next item's work and returns it.
             on_error: what to do with an exception that it raised.
             interval_s: least time between the starts of two items of one source.
             process_all: what to do with items of several sources at once; returns their fates
@@ -49,6 +53,9 @@ class LatestFrameWorker(Generic[Item]):
         self._ledger = Ledger()
         self._running = False
         self._thread: threading.Thread | None = None
+        self._finisher: ThreadPoolExecutor | None = None
+        self._finishing: Future[None] | None = None
+        self._finishing_thread: threading.Thread | None = None
 
     @property
     def counts(self) -> Counts:
@@ -62,11 +69,12 @@ class LatestFrameWorker(Generic[Item]):
             return self._ledger.of(source)
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the threads, unless they run."""
         with self._changed:
             if self._running:
                 return
             self._running = True
+        self._finisher = ThreadPoolExecutor(1, 'frame_finisher')
         self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
         self._thread.start()
 
@@ -86,7 +94,7 @@ class LatestFrameWorker(Generic[Item]):
             self._changed.notify()
 
     def stop(self) -> None:
-        """Finish the item in work, drop the waiting ones, end the thread."""
+        """Finish the items in work, drop the waiting ones, end the threads."""
         with self._changed:
             self._running = False
             for source in self._waiting:
@@ -94,9 +102,13 @@ class LatestFrameWorker(Generic[Item]):
             self._waiting.clear()
             self._not_before.clear()
             self._changed.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        current = threading.current_thread()
+        if self._thread is not None and self._thread is not current:
             self._thread.join()
         self._thread = None
+        if self._finisher is not None:
+            self._finisher.shutdown(wait=self._finishing_thread is not current)
+        self._finisher = self._finishing = None
 
     def _run(self) -> None:
         while taken := self._take():
@@ -105,15 +117,39 @@ class LatestFrameWorker(Generic[Item]):
     def _work(self, taken: dict[str, Item]) -> None:
         outcomes = self._outcomes(list(taken.values()))
         for source, outcome in zip(taken, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                self._end(source, Fate.of(outcome))
-                self._report(outcome)
+            if callable(outcome):
+                self._finish_later(source, outcome)
             else:
-                self._end(source, outcome or Fate.PROCESSED)
+                self._settle(source, outcome)
 
-    def _outcomes(self, items: list[Item]) -> 'Sequence[Outcome | None]':
+    def _finish_later(self, source: str, rest: Rest) -> None:
+        self._let_finish()
+        finisher = self._finisher
+        if finisher is None:  # the worker was stopped by this very item
+            self._finish(source, rest)
+        else:
+            self._finishing = finisher.submit(self._finish, source, rest)
+
+    def _let_finish(self) -> None:
+        """Wait for what is left of the item before: it must not be overtaken."""
+        if self._finishing is not None:
+            self._finishing.result()
+
+    def _finish(self, source: str, rest: Rest) -> None:
+        self._finishing_thread = threading.current_thread()
+        self._settle(source, attempt(lambda _: rest(), None))
+
+    def _settle(self, source: str, outcome: Outcome | None) -> None:
+        if isinstance(outcome, Exception):
+            self._end(source, Fate.of(outcome))
+            self._report(outcome)
+        else:
+            self._end(source, outcome or Fate.PROCESSED)
+
+    def _outcomes(self, items: list[Item]) -> Sequence[Outcome | Rest | None]:
         if len(items) == 1 or self._process_all is None:
             return [attempt(self._process, item) for item in items]
+        self._let_finish()
         outcomes = attempt(self._process_all, items)
         return [outcomes] * len(items) if isinstance(outcomes, Exception) else outcomes
 

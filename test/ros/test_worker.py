@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 pytestmark = pytest.mark.quick
 
 TIMEOUT_S = 10.0
+Noted = TypeVar('Noted')
 
 
 class Bench:
@@ -397,3 +398,134 @@ def test_worker_can_stop_itself() -> None:
     assert stopped.wait(TIMEOUT_S)
     worker.stop()
     assert worker.counts.received == 1
+
+
+class InTwoParts:
+    """A worker whose items have a rest, which waits at a gate; negative ones fail in it."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.begun: list[int] = []
+        self.finished: list[int] = []
+        self.errors: list[Exception] = []
+        self.changed = threading.Condition()
+        self.worker = LatestFrameWorker[int](self._process, self._failed)
+        self.worker.start()
+
+    def _process(self, item: int) -> Callable[[], Fate]:
+        self._note(self.begun, item)
+        return lambda: self._rest(item)
+
+    def _rest(self, item: int) -> Fate:
+        assert self.gate.wait(TIMEOUT_S)
+        if item < 0:
+            raise ValueError(f'bad item {item}')
+        self._note(self.finished, item)
+        return Fate.PROCESSED
+
+    def _failed(self, error: Exception) -> None:
+        self._note(self.errors, error)
+
+    def _note(self, notes: list[Noted], value: Noted) -> None:
+        with self.changed:
+            notes.append(value)
+            self.changed.notify_all()
+
+    def until(self, predicate: Callable[[], bool]) -> None:
+        """Wait for the worker to get somewhere."""
+        with self.changed:
+            assert self.changed.wait_for(predicate, TIMEOUT_S)
+
+
+@pytest.fixture
+def in_two_parts() -> Iterator[InTwoParts]:
+    """Give such a worker, started; stop it after the test."""
+    bench = InTwoParts()
+    yield bench
+    bench.gate.set()
+    bench.worker.stop()
+
+
+def test_next_item_begins_beside_the_rest_of_the_one_before_and_no_third(
+    in_two_parts: InTwoParts,
+) -> None:
+    bench = in_two_parts
+    for item in (1, 2):
+        bench.worker.submit(item)
+        bench.until(lambda item=item: item in bench.begun)  # type: ignore[misc]
+    bench.worker.submit(3)
+    assert (bench.begun, bench.finished) == ([1, 2], [])
+    assert bench.worker.counts == Counts(received=3)
+    bench.gate.set()
+    bench.until(lambda: len(bench.finished) == 3)
+    assert bench.finished == [1, 2, 3]
+
+
+def test_error_in_the_rest_is_counted_and_reported(in_two_parts: InTwoParts) -> None:
+    bench = in_two_parts
+    bench.gate.set()
+    bench.worker.submit(-5, 'front')
+    bench.until(lambda: len(bench.errors) == 1)
+    assert str(bench.errors[0]) == 'bad item -5'
+    assert bench.worker.counts_of('front') == Counts(received=1, failed=1)
+
+
+def test_stop_lets_the_rest_finish(in_two_parts: InTwoParts) -> None:
+    bench = in_two_parts
+    bench.worker.submit(1)
+    bench.until(lambda: bench.begun == [1])
+    stopping = threading.Thread(target=bench.worker.stop)
+    stopping.start()
+    bench.gate.set()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()
+    assert bench.finished == [1]
+    assert bench.worker.counts == Counts(received=1, processed=1)
+
+
+def test_rest_can_stop_the_worker() -> None:
+    stopped = threading.Event()
+
+    def rest() -> None:
+        worker.stop()
+        stopped.set()
+
+    worker = LatestFrameWorker[int](lambda item: rest, lambda error: None)
+    worker.start()
+    worker.submit(1)
+    assert stopped.wait(TIMEOUT_S)
+
+
+def test_pass_does_not_overtake_the_rest_of_the_item_before() -> None:
+    gate, begun, order = threading.Event(), threading.Event(), list[str]()
+
+    def rest() -> None:
+        assert gate.wait(TIMEOUT_S)
+        order.append('rest')
+
+    def process(item: int) -> Callable[[], None]:
+        begun.set()
+        assert waiting.wait(TIMEOUT_S)
+        return rest
+
+    def process_all(items: Sequence[int]) -> list[Fate]:
+        order.append('pass')
+        return [Fate.PROCESSED] * len(items)
+
+    waiting = threading.Event()
+    worker = LatestFrameWorker[int](
+        process, lambda error: None, process_all=process_all, together=lambda: True
+    )
+    worker.start()
+    worker.submit(0, 'first')
+    assert begun.wait(TIMEOUT_S)
+    worker.submit(1, 'front')
+    worker.submit(2, 'left')
+    waiting.set()
+    gate.set()
+    deadline = time.monotonic() + TIMEOUT_S
+    while worker.counts.ended < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    worker.stop()
+    assert order == ['rest', 'pass']
