@@ -29,6 +29,7 @@ class SemanticClass:
     # Groups of names, each with a look of its own, where the class is a group; else one, `names`.
     looks: tuple[tuple[str, ...], ...] = ()
     source: str = ''  # of SOURCES, for the labeller hybrid; empty: dense where that knows the name
+    thing: bool | None = None  # whether it can be counted; None: things.py knows by its name
 
     def renumbered(self, class_id: int) -> 'SemanticClass':
         """Return it under another id; a colour that was generated follows the id."""
@@ -165,7 +166,7 @@ def apply_groups(vocabulary: Vocabulary, groups: Mapping[str, Sequence[str]]) ->
     """Merge classes into groups: each becomes one class whose prompts are its members.
 
     Classes in no group keep their name; ids are given anew in order of first appearance. A group
-    has the colour, minimum confidence and source of its first member.
+    has the colour, minimum confidence, source and thingness of its first member.
 
     Raises:
         ConfigError: a member is unknown to the vocabulary, stands in two groups, or is a

@@ -21,7 +21,16 @@ YAML, LINES = ('.yaml', '.yml', '.json'), ('.txt', '.names')  # kinds of files
 BRACKETS = ('[]', '{}', '()')
 NO_NAME = ',:;{}[]='  # what stands in no name that is one of a list
 CLOSE = 0.8  # similarity from which a name is taken for a shipped one, mistyped
-CLASS_KEYS = ('name', 'colour', 'prompts', 'minimum_confidence', 'negative', 'group', 'source')
+CLASS_KEYS = (
+    'name',
+    'colour',
+    'prompts',
+    'minimum_confidence',
+    'negative',
+    'group',
+    'source',
+    'thing',
+)
 
 
 def parse_list(text: str) -> Vocabulary:
@@ -187,9 +196,6 @@ def _read_class(path: str, index: int, entry: object) -> SemanticClass:
     minimum = entry.get('minimum_confidence', 0.0)
     if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum <= 1:
         raise ConfigError(f'{where}: minimum_confidence must lie in 0-1, not {minimum!r}')
-    negative = entry.get('negative', False)
-    if not isinstance(negative, bool):
-        raise ConfigError(f'{where}: negative must be true or false, not {negative!r}')
     source = entry.get('source', '')
     if source not in ('', *SOURCES):
         raise ConfigError(f'{where}: source must be {" or ".join(SOURCES)}, not {source!r}')
@@ -199,9 +205,17 @@ def _read_class(path: str, index: int, entry: object) -> SemanticClass:
         (int(colour[0]), int(colour[1]), int(colour[2])),
         tuple(prompts),
         float(minimum),
-        negative,
+        _truth(where, entry, 'negative') or False,
         source=source,
+        thing=_truth(where, entry, 'thing'),
     )
+
+
+def _truth(where: str, entry: dict[str, object], key: str) -> bool | None:
+    value = entry.get(key)
+    if key in entry and not isinstance(value, bool):
+        raise ConfigError(f'{where}: {key} must be true or false, not {value!r}')
+    return bool(value) if key in entry else None
 
 
 def _is_colour(value: object) -> bool:
