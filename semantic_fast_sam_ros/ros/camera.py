@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rclpy._rclpy_pybind11 import InvalidHandle
@@ -10,15 +10,19 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.objects.track_ids import TrackIds
+from semantic_fast_sam_ros.core.objects.tracks import ObjectTracker
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
+from semantic_fast_sam_ros.core.settings.objects import BYTETRACK
 from semantic_fast_sam_ros.ros import connections, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
-from semantic_fast_sam_ros.ros.points import PointsOutput
+from semantic_fast_sam_ros.ros.points import PointsOutput, stamp_ns
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 INPUT_TOPIC = 'image'
@@ -35,6 +39,7 @@ class Camera:
         name: str,
         config: Callable[[], Config],
         receive: Callable[['Frame'], None],
+        track_ids: TrackIds,
     ) -> None:
         """Create the publishers.
 
@@ -43,10 +48,17 @@ class Camera:
             name: its topics are NAME/image and ~/NAME/label_image, ...; without the name for ''.
             config: gives the settings as they stand.
             receive: takes each image; must return at once.
+            track_ids: where the numbers of its tracks come from.
+
+        Raises:
+            ConfigError: tracking needs a library that is missing.
         """
         self.name = name
-        prefix, cloud = f'~/{name}'.rstrip('/'), config().cloud.enabled
-        self.outputs = Outputs(node, config().output, prefix, cloud)
+        now, prefix = config(), f'~/{name}'.rstrip('/')
+        self._tracker: ObjectTracker | None = None
+        if now.tracking == BYTETRACK:
+            self._tracker = ObjectTracker(track_ids, now.objects.track_keep_s)
+        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled)
         depth_topic = self._named(DEPTH_TOPIC)
         self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
         self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
@@ -91,6 +103,17 @@ class Camera:
         """Remove all topics."""
         self.unsubscribe()
         self.outputs.destroy()
+        if self._tracker is not None:
+            self._tracker.close()
+
+    def tracked(self, result: SegmentationResult, header: Header) -> SegmentationResult:
+        """Return the labels of an image with mask ids that last, where that is asked for."""
+        if self._tracker is None:
+            return result
+        started = time.perf_counter()
+        tracked = self._tracker.update(result, stamp_ns(header))
+        stage_ms = {'tracks': 1000 * (time.perf_counter() - started)}
+        return replace(tracked, stage_ms=result.stage_ms | stage_ms)
 
     def labelled(self, result: SegmentationResult) -> None:
         """Remember the labels of an image. For the worker's thread."""

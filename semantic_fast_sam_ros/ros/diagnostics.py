@@ -16,7 +16,7 @@ STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 # Kinds of problems; with several cameras the name of one follows.
 SETUP, FRAMES, SILENCE, INPUT, OUTPUT = 'setup', 'frames', 'silence', 'input', 'output'
 NAMES, GEOMETRY, CLOUD, TONE = 'names', 'geometry', 'cloud', 'tone'
-RATE, AGE = 'rate', 'age'
+RATE, AGE, TRACKS = 'rate', 'age', 'tracks'
 # Not logged when they appear, but where they happen.
 LOGGED_ELSEWHERE = (SETUP, FRAMES)
 

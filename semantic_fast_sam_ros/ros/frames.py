@@ -203,6 +203,7 @@ class FrameProcessor:
         """Publish what is subscribed to, take the time."""
         started = time.perf_counter()
         camera, image, header, config = opened.camera, opened.image, opened.header, opened.config
+        result = camera.tracked(result, header)
         calibration = camera.geometry.calibration_for(image.shape[:2])
         camera.outputs.publish(image, result, config.output, header, opened.size, calibration)
         camera.points.offer(Labelled(image, result, header, config))

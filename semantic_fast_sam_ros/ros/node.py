@@ -9,6 +9,7 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.networks.memory import free_memory
+from semantic_fast_sam_ros.core.objects.track_ids import TrackIds
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config, parse_cameras
 from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory
@@ -38,6 +39,7 @@ class SemanticFastSamNode(LifecycleNode):
         self.failed = False
         self._settings = NodeParameters(self)
         self._history = VocabularyHistory()
+        self._track_ids = TrackIds()
         self._statistics = FrameStatistics()
         self._cameras: list[Camera] = []
         self._names: LiveVocabulary | None = None
@@ -89,7 +91,9 @@ class SemanticFastSamNode(LifecycleNode):
         self._frames.pipeline = pipeline
         told = Header(stamp=self.get_clock().now().to_msg())
         for name in parse_cameras(config.cameras):
-            camera = Camera(self, name, lambda: self._settings.current, self._receive)
+            camera = Camera(
+                self, name, lambda: self._settings.current, self._receive, self._track_ids
+            )
             self._cameras.append(camera)
             camera.outputs.announce(pipeline.vocabulary, told)
         self._names = LiveVocabulary(pipeline, self._names_changed, self._names_failed)
@@ -202,6 +206,8 @@ class SemanticFastSamNode(LifecycleNode):
                 problems[f'{kind} {camera.name}'.strip()] = text
         if self._frames.pipeline is not None and self._frames.pipeline.notice:
             problems[diagnostics.NAMES] = self._frames.pipeline.notice
+        if self._track_ids.notice:
+            problems[diagnostics.TRACKS] = self._track_ids.notice
         return problems | self._frames.problems()
 
     def _facts(self) -> dict[str, str]:

@@ -31,6 +31,7 @@ from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.vocabulary_files import resolve
 from semantic_fast_sam_ros.ros.conversions import array_to_image
 from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.node import SemanticFastSamNode
@@ -86,6 +87,12 @@ def header(number: int = 1) -> Header:
 def photo_message(number: int = 1, height: int = HEIGHT, width: int = WIDTH) -> Image:
     """Return the street photo as a camera sends it."""
     return array_to_image(street(height, width), 'rgb8', header(number))
+
+
+def all_things() -> str:
+    """Return the names of the shipped models as a vocabulary in which each is one of things."""
+    words = resolve('embedded').classes
+    return f'classes: [{", ".join(f"{{name: {c.name}, thing: true}}" for c in words)}]'
 
 
 class Peer(Spinning[Node]):

@@ -136,6 +136,7 @@ class SegmentationResult:
     class_scores: NDArray[np.float32]  # (N, K) in [0, 1]
     vocabulary: Vocabulary
     stage_ms: dict[str, float] = field(default_factory=dict)
+    tracked: NDArray[np.bool_] | None = None  # (N,) whose mask ids last; None: of no mask
     memory: MaskMemory | None = field(default=None, repr=False, compare=False)
 
 

@@ -2,7 +2,7 @@
 
 The ROS parameters, the profile files, the command line and docs/parameters.md all come from
 the dataclass below and those that it is made of (models.py, temporal.py,
-node.py). A setting's name outside is its path here: `masks.confidence`.
+node.py, objects.py). A setting's name outside is its path here: `masks.confidence`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.settings.node import (
     OutputSettings,
     fixed_bits,
 )
+from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF, ObjectSettings
 from semantic_fast_sam_ros.core.settings.setting import Setting, Value, setting
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.yaml_values import converted, hint
@@ -45,6 +46,7 @@ class Config:
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     cloud: CloudSettings = field(default_factory=CloudSettings)
+    objects: ObjectSettings = field(default_factory=ObjectSettings)
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '
@@ -84,6 +86,12 @@ class Config:
         '`backend` runs, where there is one (the models that ship have it) and OpenVINO runs '
         'them, else fp32. int8: only such a form will do',
         choices=('auto', 'fp32', 'fp16', 'bf16', 'int8'),
+    )
+    tracking: str = setting(
+        OFF,
+        'things keep their mask id from image to image. bytetrack: by box and score of the masks '
+        'whose class is one of things (`thing` in vocabulary files)',
+        choices=(OFF, BYTETRACK),
     )
     cameras: str = setting(
         '',

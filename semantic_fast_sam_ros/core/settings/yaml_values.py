@@ -14,6 +14,8 @@ def converted(known: Setting, value: object) -> object:
     """Return a value in a setting's type where only one is meant, else as it is."""
     if isinstance(value, array.array):  # rclpy's lists of numbers
         value = value.tolist()
+    if value is False and 'off' in known.choices:
+        return 'off'  # written without quotes
     if known.kind is str:
         return _text(known.name, value)
     with suppress(ValueError, OverflowError):

@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml
         ('masks.image_size: 448.0', 448),
         ("masks.retina_masks: 'False'", False),
         ('masks.retina_masks: off', False),
+        ('tracking: off', 'off'),
     ],
 )
 def test_a_value_that_means_one_thing_is_taken(line: str, taken: object) -> None:

@@ -1,0 +1,1 @@
+"""Things as objects: numbers that last, boxes in space."""
