@@ -29,6 +29,7 @@ from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import BagWriter, write_whole
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.objects import OFF
 
 DONE = 'done.json'  # of a part that is labelled
 ATTEMPTS = 4  # of a part, before the job gives up
@@ -50,11 +51,7 @@ def label_on_cluster(
         ConfigError: ray is missing, a recording, an output or an option is wrong.
         SemanticFastSamError: a part failed again and again.
     """
-    if config.labeller == 'ssa_engine':
-        raise ConfigError(
-            'labeller ssa_engine numbers names as it finds them, which the parts of a recording '
-            'would do differently: label on one machine'
-        )
+    _require_independent_parts(config)
     plans = []
     for source, folder in recordings:
         try:
@@ -91,6 +88,19 @@ def label_on_cluster(
                 shutil.rmtree(recording.folder / PARTS)
         outcomes.append(outcome)
     return outcomes
+
+
+def _require_independent_parts(config: Config) -> None:
+    if config.labeller == 'ssa_engine':
+        raise ConfigError(
+            'labeller ssa_engine numbers names as it finds them, which the parts of a recording '
+            'would do differently: label on one machine'
+        )
+    if config.tracking != OFF:
+        raise ConfigError(
+            'tracking follows a camera from its first image to its last, which the parts of a '
+            'recording would begin anew: label on one machine, or with tracking off'
+        )
 
 
 def load_pipeline(config: Config) -> Pipeline:

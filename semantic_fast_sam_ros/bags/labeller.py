@@ -20,6 +20,7 @@ from semantic_fast_sam_ros.bags.messages import (
 from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.stages import Stages
 from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.tracking import RecordingTracks
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import FrameError
@@ -68,6 +69,7 @@ class BagLabeller:
         job: Job,
         config: Config,
         statistics: Statistics,
+        tracks: RecordingTracks | None = None,
     ) -> None:
         """Prepare.
 
@@ -78,12 +80,14 @@ class BagLabeller:
             job: what is to be labelled.
             config: settings of the pipeline and of its outputs.
             statistics: to add to.
+            tracks: of the cameras.
         """
         self._reader, self._job, self._config = reader, job, config
         self._cameras, self._topics = set(cameras), topics
         self._own = {topic.name for outputs in topics.values() for topic in outputs.values()}
         self._announced: dict[str, dict[int, str]] = {}  # the newest names by camera
         self.statistics = statistics
+        self._tracks = tracks
         self.read_count = 0  # messages, including those skipped
         self.last_ns = 0  # record time of the last message written
 
@@ -141,6 +145,9 @@ class BagLabeller:
                 kind = np.uint8 if image.encoding == 'mono8' else np.uint16
                 labels = np.frombuffer(image.data, kind).reshape(image.height, image.width)
                 self.statistics.add_labels(camera, message.time_ns, labels)
+                return
+            if self._tracks and message.topic.name == outputs['detections'].name:
+                self._tracks.replay(camera, camera_message(message))
                 return
             if message.topic.name == outputs[LABEL_INFO].name:
                 found = camera_message(message).class_map
@@ -224,6 +231,8 @@ class BagLabeller:
             return
         topics, header, result = self._topics[camera], work.header, work.result
         started = time.perf_counter()
+        if self._tracks is not None:  # here, where images are in their order
+            result = self._tracks.update(camera, result, header)
         names = {c.id: c.name for c in result.vocabulary.published}
         if self._announced.get(camera) != names:  # once, but for names found while labelling
             self._announced[camera] = names

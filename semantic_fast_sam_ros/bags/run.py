@@ -17,10 +17,12 @@ from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.statistics import Statistics
+from semantic_fast_sam_ros.bags.tracking import RecordingTracks, require_resumable
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.objects import OFF
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 
@@ -78,10 +80,15 @@ def label_recording(
     going_on = prepare_folder(folder, run, resume)
     if going_on and summary.is_complete(folder):
         return Outcome(folder, already_complete=True)
+    if going_on:
+        require_resumable(config, job)
     pipeline = load(config)
     outcome = Outcome(folder)
     topics = output_topics(cameras, job, config.output)
-    labeller = BagLabeller(reader, cameras, topics, job, config, outcome.statistics)
+    tracks = None
+    if config.tracking != OFF:
+        tracks = RecordingTracks(cameras, config, pipeline.vocabulary)
+    labeller = BagLabeller(reader, cameras, topics, job, config, outcome.statistics, tracks)
     try:
         writer = open_writer(folder, job, run)
     except OSError as error:

@@ -76,7 +76,7 @@ def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Label one recording after the other, or many at once; return the exit code."""
-    config, job = offline_config_from(arguments), job_from(arguments)
+    config, job = offline_config_from(arguments, tracks=True), job_from(arguments)
     recordings = find_recordings(arguments.input, arguments.output)
     if arguments.cluster:
         return _run_cluster(arguments, config, job, recordings)

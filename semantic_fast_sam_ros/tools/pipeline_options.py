@@ -7,6 +7,7 @@ from dataclasses import replace
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
+from semantic_fast_sam_ros.core.settings.objects import OFF
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.yaml_files import parse_yaml
@@ -54,11 +55,12 @@ def config_from(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def offline_config_from(arguments: argparse.Namespace) -> Config:
+def offline_config_from(arguments: argparse.Namespace, tracks: bool = False) -> Config:
     """Return the settings as `config_from` does, for commands whose images stand for themselves.
 
     Labels that depend on the images before would differ where a run is resumed, shared out or
-    takes several images at once: temporal.* is switched off, and that is said.
+    takes several images at once: temporal.* is switched off, and that is said. So is
+    tracking, for commands without `tracks`.
 
     Raises:
         ConfigError: as `config_from`.
@@ -70,4 +72,7 @@ def offline_config_from(arguments: argparse.Namespace) -> Config:
             'labels every image by itself',
             file=sys.stderr,
         )
+    if config.tracking != OFF and not tracks:
+        print('tracking is for the node and `label_bag`: mask ids mean one image', file=sys.stderr)
+        config = replace(config, tracking=OFF)
     return replace(config, temporal=TemporalSettings())
