@@ -1,6 +1,7 @@
 """Messages without ROS: camera messages out of CDR, outputs into CDR, with their definitions."""
 
 import functools
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -140,7 +141,7 @@ def output_message(content: Content, header: Any) -> Any:
         pixels = np.ascontiguousarray(content.pixels)
         height, width = pixels.shape[:2]
         data = pixels.reshape(-1).view(np.uint8)
-        step = pixels.nbytes // height
+        step = pixels.itemsize * math.prod(pixels.shape[1:])
         return make(IMAGE, header, height, width, content.encoding, 0, step, data)
     if isinstance(content, Compressed):
         return make(COMPRESSED, header, content.format, content.data)

@@ -38,6 +38,7 @@ from semantic_fast_sam_ros.core.networks.model_files import models_of
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.open_vocabulary.interface import (
+    MaskEncoder,
     OpenVocabularyLabeller,
 )
 from semantic_fast_sam_ros.core.published_names import PublishedNames
@@ -123,6 +124,11 @@ class SemanticFastSam:
         return isinstance(self._labeller, OpenVocabularyLabeller)
 
     @property
+    def encoder(self) -> MaskEncoder | None:
+        """The labeller, where it has a vector of each mask in a space of texts; else None."""
+        return self._labeller if isinstance(self._labeller, MaskEncoder) else None
+
+    @property
     def notice(self) -> str:
         """What the labeller has to say of its names; empty where all is well."""
         return self._names.notice
@@ -196,6 +202,7 @@ class SemanticFastSam:
         earlier: SegmentationResult | None = None,
         outputs: NetworkOutputs | None = None,
         before: SegmentationResult | None = None,
+        features: bool = False,
     ) -> SegmentationResult:
         """Label an image.
 
@@ -206,6 +213,8 @@ class SemanticFastSam:
             outputs: what `run_networks` returned for this very image, if that was called before.
             before: what this camera's image before came out as, for the settings temporal.*;
                 used if size and names still fit. Without it each image stands for itself.
+            features: whether the masks' vectors are wanted with the labels, see `encoder`; labels
+                that an earlier image gave come without.
 
         Returns:
             the labels, at the image's size, on the host.
@@ -217,7 +226,7 @@ class SemanticFastSam:
         with self._turns.image(), torch.inference_mode():
             size = image.shape[:2]
             labeller = labeller_after(self._labeller, self.config, size, earlier, before)
-            return self._segment(image, labeller, outputs, before)
+            return self._segment(image, labeller, outputs, before, features)
 
     def _segment(
         self,
@@ -225,14 +234,15 @@ class SemanticFastSam:
         labeller: MaskLabeller,
         outputs: NetworkOutputs | None,
         before: SegmentationResult | None,
+        features: bool,
     ) -> SegmentationResult:
         timer = StageTimer(self.device)
         with timer.running():
             if jit.suits(self.device):
-                result = self._timed_segment(image, labeller, outputs, before)
+                result = self._timed_segment(image, labeller, outputs, before, features)
             else:
                 with sums_collected() as sums:
-                    result = self._timed_segment(image, labeller, outputs, before, sums)
+                    result = self._timed_segment(image, labeller, outputs, before, features, sums)
         own_ms = timer.stage_ms()
         memory = before.memory if before is not None else None
         if isinstance(labeller, ReusingLabeller):
@@ -246,6 +256,7 @@ class SemanticFastSam:
         labeller: MaskLabeller,
         outputs: NetworkOutputs | None,
         before: SegmentationResult | None,
+        features: bool,
         sums: Sequence[tuple[str, Tensor]] = (),
     ) -> SegmentationResult:
         # 1. One upload.
@@ -257,6 +268,7 @@ class SemanticFastSam:
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
             labels = _labels(labeller, pixels, proposals, outputs)
+            vectors = _features(labeller, labels, pixels, proposals) if features else None
         # 4. Smaller masks over larger ones over the dense labels; hysteresis, where asked for.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
@@ -266,7 +278,8 @@ class SemanticFastSam:
         # 5. One download.
         with stage('download'):
             drawn = (label_map, confidence, instances)
-            return result_on_host(proposals, labels, drawn, self._labeller.vocabulary, sums)
+            vocabulary = self._labeller.vocabulary
+            return result_on_host(proposals, labels, drawn, vocabulary, sums, vectors)
 
     def _proposals(
         self, pixels: Tensor, outputs: NetworkOutputs | None, labeller: MaskLabeller
@@ -340,3 +353,12 @@ def _labels(
     if outputs and outputs.dense and isinstance(labeller, ClosedSetLabeller):
         return labeller.vote(outputs.dense, proposals)
     return labeller.label(pixels, proposals)
+
+
+def _features(
+    labeller: MaskLabeller, labels: MaskLabels, pixels: Tensor, proposals: MaskProposals
+) -> Tensor | None:
+    """Return the vectors of masks, encoded here where the labels did not need those of all."""
+    if labels.features is None and isinstance(labeller, MaskEncoder):
+        return labeller.encode(pixels, proposals)
+    return labels.features

@@ -23,6 +23,7 @@ from semantic_fast_sam_ros.ros import connections, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.points import PointsOutput, stamp_ns
+from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 INPUT_TOPIC = 'image'
@@ -40,6 +41,7 @@ class Camera:
         config: Callable[[], Config],
         receive: Callable[['Frame'], None],
         track_ids: TrackIds,
+        queries: Queries,
     ) -> None:
         """Create the publishers.
 
@@ -49,6 +51,7 @@ class Camera:
             config: gives the settings as they stand.
             receive: takes each image; must return at once.
             track_ids: where the numbers of its tracks come from.
+            queries: what is looked for in its images.
 
         Raises:
             ConfigError: tracking needs a library that is missing.
@@ -58,7 +61,7 @@ class Camera:
         self._tracker: ObjectTracker | None = None
         if now.tracking == BYTETRACK:
             self._tracker = ObjectTracker(track_ids, now.objects.track_keep_s)
-        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled)
+        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled, queries)
         depth_topic = self._named(DEPTH_TOPIC)
         self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
         self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
@@ -145,6 +148,7 @@ class Camera:
             diagnostics.GEOMETRY: self.geometry.problem(),
             diagnostics.CLOUD: self.points.problem(),
             diagnostics.TONE: self.tone.warning,
+            diagnostics.FEATURES: self.outputs.lack(),
         }
         subscription = self._subscription
         if subscription is not None:

@@ -11,20 +11,20 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
-def input_problem(node: Node, subscription: Subscription) -> str:
-    """Return why a publisher of the subscribed topic is not heard; '' if all are."""
+def input_problem(node: Node, subscription: Subscription, cure: str = '') -> str:
+    """Return why a publisher of the subscribed topic is not heard, with a cure; '' if all are."""
     topic, wanted = subscription.topic_name, type_name(subscription.msg_type)
     for publisher in node.get_publishers_info_by_topic(topic):
         if publisher.topic_type != wanted:
             return (
                 f'{who(publisher)} publishes {publisher.topic_type} on {topic}, '
-                f'this node takes {wanted}: see input.transport'
+                f'this node takes {wanted}: {cure or "see input.transport"}'
             )
         reason = _incompatible(publisher.qos_profile, subscription.qos_profile)
         if reason:
             return (
                 f'{who(publisher)} publishes {topic}, but this node asks for more than it offers '
-                f'({reason}): set input.reliability to best_effort'
+                f'({reason}): {cure or "set input.reliability to best_effort"}'
             )
     return ''
 

@@ -1,6 +1,7 @@
 """Arrays and contents to rclpy's messages; the way back is core/images/decoding.py."""
 
 import array
+import math
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,12 @@ def to_message(content: Content, header: Header) -> Any:
 
 
 def array_to_image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
-    """Return an Image message with tight rows of (H, W) or (H, W, C) uint8 or uint16 pixels."""
+    """Return an Image message with tight rows of (H, W) or (H, W, C) pixels of any type."""
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, height=pixels.shape[0], width=pixels.shape[1])
     message.encoding = encoding
     message.is_bigendian = 0
-    message.step = pixels.nbytes // pixels.shape[0]
+    message.step = pixels.itemsize * math.prod(pixels.shape[1:])
     message.data = bytes_to_array(pixels)
     return message
 

@@ -17,6 +17,7 @@ STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 SETUP, FRAMES, SILENCE, INPUT, OUTPUT = 'setup', 'frames', 'silence', 'input', 'output'
 NAMES, GEOMETRY, CLOUD, TONE = 'names', 'geometry', 'cloud', 'tone'
 RATE, AGE, TRACKS = 'rate', 'age', 'tracks'
+QUERY, FEATURES = 'query', 'features'
 # Not logged when they appear, but where they happen.
 LOGGED_ELSEWHERE = (SETUP, FRAMES)
 

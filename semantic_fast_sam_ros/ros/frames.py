@@ -18,6 +18,7 @@ from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.network_outputs import NetworkOutputs
 from semantic_fast_sam_ros.core.networks.memory import free_memory, ran_out
+from semantic_fast_sam_ros.core.outputs.frame_outputs import FEATURES
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import conversions, field_bridge
@@ -26,6 +27,7 @@ from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
 from semantic_fast_sam_ros.ros.points import Labelled
+from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 from semantic_fast_sam_ros.ros.worker import Outcome, Rest, attempt
 
@@ -83,6 +85,7 @@ class FrameProcessor:
             give_up: is called after many unexpected errors in a row.
         """
         self.pipeline: SemanticFastSam | None = None
+        self.queries: Queries | None = None
         self._node, self._config = node, config
         self._statistics, self._give_up = statistics, give_up
         self.budget = Budget()
@@ -194,7 +197,8 @@ class FrameProcessor:
         """Label an image; return the labels, and the milliseconds that the image took so far."""
         assert self.pipeline is not None
         started = time.perf_counter()
-        result = self.pipeline(opened.image, *opened.known)
+        wishes = self._wishes(opened.camera)
+        result = self.pipeline(opened.image, *opened.known, **wishes)
         opened.camera.labelled(result)
         labelled_ms = 1000 * (time.perf_counter() - started)
         return result, opened.decode_ms + opened.pass_ms + labelled_ms
@@ -205,7 +209,10 @@ class FrameProcessor:
         camera, image, header, config = opened.camera, opened.image, opened.header, opened.config
         result = camera.tracked(result, header)
         calibration = camera.geometry.calibration_for(image.shape[:2])
-        camera.outputs.publish(image, result, config.output, header, opened.size, calibration)
+        found = self.queries.found(result) if self.queries else None
+        camera.outputs.publish(
+            image, result, config.output, header, opened.size, calibration, found
+        )
         camera.points.offer(Labelled(image, result, header, config))
         publish_ms = 1000 * (time.perf_counter() - started)
         self._failures_in_a_row = 0
@@ -223,6 +230,14 @@ class FrameProcessor:
         # Images are as far apart as the longer of the two takes.
         self._hold_rate(camera.name, max(label_ms, publish_ms), config)
         return Fate.PROCESSED
+
+    def _wishes(self, camera: Camera) -> dict[str, bool]:
+        """Return what an image is asked for beyond its labels."""
+        if self.queries is None or not camera.outputs.wants_features:
+            return {}
+        if camera.outputs.wants(FEATURES):
+            self.queries.tell_space()
+        return {'features': True}
 
     def _hold_rate(self, camera: str, frame_ms: float, config: Config) -> None:
         before, now_s = self.budget.step, time.monotonic()

@@ -21,6 +21,7 @@ from semantic_fast_sam_ros.ros.counts import Counts
 from semantic_fast_sam_ros.ros.frames import FrameProcessor
 from semantic_fast_sam_ros.ros.live_vocabulary import LiveVocabulary
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
+from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.resources import resources
 from semantic_fast_sam_ros.ros.shutdown import shut_down
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
@@ -43,6 +44,7 @@ class SemanticFastSamNode(LifecycleNode):
         self._statistics = FrameStatistics()
         self._cameras: list[Camera] = []
         self._names: LiveVocabulary | None = None
+        self._queries: Queries | None = None
         self._frames = FrameProcessor(
             self, lambda: self._settings.current, self._statistics, self._give_up
         )
@@ -89,10 +91,17 @@ class SemanticFastSamNode(LifecycleNode):
         pipeline = SemanticFastSam(config, self._history)
         pipeline.warm_up()
         self._frames.pipeline = pipeline
+        queries = Queries(self, pipeline, lambda: self._settings.current)
+        self._queries = self._frames.queries = queries
         told = Header(stamp=self.get_clock().now().to_msg())
         for name in parse_cameras(config.cameras):
             camera = Camera(
-                self, name, lambda: self._settings.current, self._receive, self._track_ids
+                self,
+                name,
+                lambda: self._settings.current,
+                self._receive,
+                self._track_ids,
+                queries,
             )
             self._cameras.append(camera)
             camera.outputs.announce(pipeline.vocabulary, told)
@@ -172,7 +181,10 @@ class SemanticFastSamNode(LifecycleNode):
         for camera in self._cameras:
             camera.destroy()
         self._cameras.clear()
+        if self._queries is not None:
+            self._queries.close()
         self._names = self._frames.pipeline = None
+        self._queries = self._frames.queries = None
         self._settings.locked = False
 
     def _give_up(self) -> None:
@@ -190,6 +202,8 @@ class SemanticFastSamNode(LifecycleNode):
 
     def _names_changed(self, names: str) -> None:
         self.get_logger().info(f'vocabulary: {names}')
+        if self._queries is not None:
+            self._queries.refresh()
 
     def _names_failed(self, error: Exception) -> None:
         self._statistics.last_error = f'vocabulary: {error}'
@@ -208,6 +222,8 @@ class SemanticFastSamNode(LifecycleNode):
             problems[diagnostics.NAMES] = self._frames.pipeline.notice
         if self._track_ids.notice:
             problems[diagnostics.TRACKS] = self._track_ids.notice
+        if self._queries is not None and (trouble := self._queries.problem()):
+            problems[diagnostics.QUERY] = trouble
         return problems | self._frames.problems()
 
     def _facts(self) -> dict[str, str]:
@@ -220,6 +236,7 @@ class SemanticFastSamNode(LifecycleNode):
             'classes': str(len(pipeline.vocabulary)) if pipeline else '',
             'degradation_step': str(self._frames.budget.step),
             'degradation': describe(config, self._frames.budget.step),
+            **(self._queries.facts if self._queries else {}),
             **resources(pipeline.device if pipeline else None),
         }
 

@@ -13,10 +13,15 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.images.calibration import Calibration
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.outputs.found import Found
 from semantic_fast_sam_ros.core.outputs.frame_outputs import (
     ANNOTATIONS,
     COLOURS,
+    FEATURES,
+    FOUND,
+    HEAT,
     LABELS_PNG,
+    OF_FEATURES,
     OVERLAY,
     OVERLAY_JPEG,
     PACKED_INSTANCES,
@@ -27,6 +32,7 @@ from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, OutputSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.ros import conversions, qos
 from semantic_fast_sam_ros.ros.annotations import ImageAnnotations
+from semantic_fast_sam_ros.ros.queries import Queries
 
 TOPICS: dict[str, type] = {
     'label_image': Image,
@@ -38,6 +44,9 @@ TOPICS: dict[str, type] = {
     OVERLAY_JPEG: CompressedImage,
     'detections': Detection2DArray,
     CAMERA_INFO: CameraInfo,
+    FEATURES: Image,
+    FOUND: Detection2DArray,
+    HEAT: Image,
 }
 if ImageAnnotations is not None:
     TOPICS[ANNOTATIONS] = ImageAnnotations
@@ -52,9 +61,18 @@ class Outputs:
         settings: OutputSettings,
         prefix: str = '~',
         cloud: bool = False,
+        queries: Queries | None = None,
     ) -> None:
-        """Create the publishers of PREFIX/label_image and so on, with a cloud if asked for."""
-        self._node = node
+        """Create the publishers of PREFIX/label_image and so on, with a cloud if asked for.
+
+        Args:
+            node: that publishes.
+            settings: quality of service, and which topics there are.
+            prefix: of the names.
+            cloud: whether there is one.
+            queries: what is looked for; without it nobody gets what is made of vectors.
+        """
+        self._node, self._queries = node, queries
         profile = qos.output_qos(settings.reliability, settings.depth)
         # Subscribers that cannot be served are reported by ros/connections.py.
         silent = PublisherEventCallbacks(use_default_callbacks=False)
@@ -82,7 +100,21 @@ class Outputs:
         return any(map(self.wants, self._publishers))
 
     def wants(self, topic: str) -> bool:
-        """Say whether anybody takes one of the topics."""
+        """Say whether anybody takes one of the topics, and there is something to publish on it."""
+        if topic in OF_FEATURES and (self._queries is None or not self._queries.fills(topic)):
+            return False
+        return self._taken(topic)
+
+    @property
+    def wants_features(self) -> bool:
+        """Whether anybody takes what is made of the masks' vectors."""
+        return any(map(self.wants, OF_FEATURES))
+
+    def lack(self) -> str:
+        """Return why topics that somebody takes stay silent for good; '' if they do not."""
+        return self._queries.lack(tuple(filter(self._taken, OF_FEATURES))) if self._queries else ''
+
+    def _taken(self, topic: str) -> bool:
         publisher = self._publishers.get(topic)
         return publisher is not None and publisher.get_subscription_count() > 0
 
@@ -109,6 +141,7 @@ class Outputs:
         header: Header,
         size: tuple[int, int] | None = None,
         calibration: Calibration | None = None,
+        found: Found | None = None,
     ) -> None:
         """Publish what is subscribed to; label info first.
 
@@ -119,11 +152,12 @@ class Outputs:
             header: of the input, copied unchanged.
             size: height and width of the outputs, where messages give them.
             calibration: of the image, as far as it is known.
+            found: what a query says of the masks, where there is one.
         """
         self.announce(result.vocabulary, header)
         wanted = set(filter(self.wants, self._publishers))
         if not wanted:
             return
-        built = frame_contents(image, result, settings, wanted, size, calibration)
+        built = frame_contents(image, result, settings, wanted, size, calibration, found)
         for topic, content in built:
             self.send(topic, conversions.to_message(content, header))

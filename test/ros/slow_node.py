@@ -31,6 +31,7 @@ class SlowPipeline:
     vocabulary = from_names(['road', 'car'])
     open_vocabulary = False
     takes_batches = False
+    encoder = None
     notice = ''
 
     def __init__(self, config: Config, history: VocabularyHistory) -> None:

@@ -21,6 +21,7 @@ def result_on_host(
     drawn: tuple[Tensor, Tensor, Tensor],
     vocabulary: Vocabulary,
     sums: Sequence[tuple[str, Tensor]],
+    features: Tensor | None = None,
 ) -> SegmentationResult:
     """Return a frame's answers as arrays.
 
@@ -30,6 +31,7 @@ def result_on_host(
         drawn: label map, confidence and mask numbers, of `painting.rasterise`.
         vocabulary: that the labels are of.
         sums: of `answers.sums_collected`.
+        features: of the masks, (N, dim) float32, where they are wanted.
 
     Raises:
         NetworkError: as `answers.require_finite`.
@@ -37,15 +39,17 @@ def result_on_host(
     label_map, confidence, instances = drawn
     label_type = np.uint8 if vocabulary.max_id <= MONO8_IDS else np.uint16
     rows = [proposals.boxes, proposals.scores, labels.class_ids, labels.scores.float()]
+    rows += [] if features is None else [features]
     if jit.suits(label_map.device):
         host = [tensor.numpy() for tensor in (instances, *rows)]
         shown = to_host(label_map, confidence, label_type)
     else:
         pictures = bytes_of(label_map, confidence, label_type)
         host, count = download_frame([instances, *rows, *pictures], proposals.real, sums)
-        shown = host[5].astype(label_type, copy=False), host[6]
-        host[1:5] = [each[:count] for each in host[1:5]]
-    numbers, boxes, mask_scores, class_ids, class_scores = host[:5]
+        *host, small, levels = host
+        shown = small.astype(label_type, copy=False), levels
+        host[1:] = [each[:count] for each in host[1:]]
+    numbers, boxes, mask_scores, class_ids, class_scores, *vectors = host
     return SegmentationResult(
         label_map=shown[0],
         confidence=shown[1],
@@ -56,6 +60,7 @@ def result_on_host(
         class_ids=class_ids,
         class_scores=class_scores,
         vocabulary=vocabulary,
+        features=vectors[0] if vectors else None,
     )
 
 

@@ -88,11 +88,14 @@ class MaskLabels:
     scores: Tensor  # (N, K) float32 in [0, 1], falling along K
     paints: Tensor  # (N,) bool: the mask's first class goes onto its pixels
     pixels: PixelLabels | None = None
+    features: Tensor | None = None  # (N, dim) float32 of unit length, where the labeller has them
 
     def __post_init__(self) -> None:
         _require(self.class_ids.ndim == 2, 'class_ids must be (N, K)')
         _require(self.scores.shape == self.class_ids.shape, 'scores must be shaped as class_ids')
         _require(self.paints.shape == self.class_ids.shape[:1], 'paints must be (N,)')
+        if self.features is not None:
+            _require(len(self.features) == len(self.class_ids), 'features must be (N, dim)')
 
     def replaced(self, where: Tensor, found: 'MaskLabels') -> 'MaskLabels':
         """Return them with what was found in place of those of some masks, where (N,) bool."""
@@ -101,7 +104,11 @@ class MaskLabels:
         ids[where], scores[where] = _widened(found.class_ids, width), _widened(found.scores, width)
         paints = self.paints.clone()
         paints[where] = found.paints
-        return replace(self, class_ids=ids, scores=scores, paints=paints)
+        features = None
+        if self.features is not None and found.features is not None:
+            features = self.features.clone()
+            features[where] = found.features
+        return replace(self, class_ids=ids, scores=scores, paints=paints, features=features)
 
 
 def _widened(values: Tensor, width: int) -> Tensor:
@@ -138,6 +145,8 @@ class SegmentationResult:
     stage_ms: dict[str, float] = field(default_factory=dict)
     tracked: NDArray[np.bool_] | None = None  # (N,) whose mask ids last; None: of no mask
     memory: MaskMemory | None = field(default=None, repr=False, compare=False)
+    # (N, dim) unit vectors of the labeller's CLIP space, where they were asked for and it has them
+    features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
 class MaskGenerator(Protocol):

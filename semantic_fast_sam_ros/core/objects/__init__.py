@@ -1,1 +1,1 @@
-"""Things as objects: numbers that last, boxes in space."""
+"""What masks are beyond their names: numbers that last, boxes in space, words that find them."""

@@ -1,5 +1,7 @@
 """Open vocabulary by CLIP on mask crops: one batch of crops, one matrix product."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -14,6 +16,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
     name_masks,
 )
 from semantic_fast_sam_ros.core.settings.config import Config, parse_scales
+from semantic_fast_sam_ros.core.settings.models import ClipSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 
@@ -63,7 +66,7 @@ class ClipLabeller:
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
         vectors = self.encode(image, proposals)
-        return name_masks(
+        labels = name_masks(
             vectors,
             proposals.scores,
             self._classifier,
@@ -71,30 +74,34 @@ class ClipLabeller:
             self.model.scale,
             self._config.vote.hypotheses,
         )
+        return replace(labels, features=vectors)
 
     def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
         """Return the unit vectors of the masks, (N, dim) float32: the mean over the scales."""
-        # Chunks, so that memory is bounded by the batch and not by the number of masks.
-        parts = [
-            self._encode_chunk(image, proposals, slice(start, start + self._config.clip.batch))
-            for start in range(0, len(proposals), self._config.clip.batch)
-        ]
-        dimensions = self._classifier.weights.shape[0]
-        return torch.cat(parts) if parts else image.new_zeros((0, dimensions), dtype=torch.float32)
+        return encode_masks(self.model, image, proposals, self._config.clip)
 
-    def _encode_chunk(self, image: Tensor, proposals: MaskProposals, chunk: slice) -> Tensor:
-        settings = self._config.clip
-        part, model = proposals.take(chunk), self.model
-        total = torch.zeros((), device=image.device)
-        for scale in parse_scales(settings.scales):
-            cut = crops.mask_crops(
-                image,
-                part.shapes,
-                part.boxes,
-                self.model.size,
-                scale,
-                settings.fill,
-                self.model.mean,
-            )
-            total = total + model.encode_crops(cut)
-        return functional.normalize(total, dim=1)
+
+def encode_masks(
+    model: ClipModel, image: Tensor, proposals: MaskProposals, settings: ClipSettings
+) -> Tensor:
+    """Return the unit vectors of the masks' crops, (N, dim) float32: the mean over the scales."""
+    if not len(proposals):
+        return image.new_zeros((0, model.dimension), dtype=torch.float32)
+    # Chunks, so that memory is bounded by the batch and not by the number of masks.
+    parts = [
+        _encode_chunk(model, image, proposals.take(slice(start, start + settings.batch)), settings)
+        for start in range(0, len(proposals), settings.batch)
+    ]
+    return torch.cat(parts)
+
+
+def _encode_chunk(
+    model: ClipModel, image: Tensor, part: MaskProposals, settings: ClipSettings
+) -> Tensor:
+    total = torch.zeros((), device=image.device)
+    for scale in parse_scales(settings.scales):
+        cut = crops.mask_crops(
+            image, part.shapes, part.boxes, model.size, scale, settings.fill, model.mean
+        )
+        total = total + model.encode_crops(cut)
+    return functional.normalize(total, dim=1)

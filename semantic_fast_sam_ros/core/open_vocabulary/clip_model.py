@@ -1,7 +1,9 @@
 """CLIP-like networks through open_clip: found, loaded without unpickling code, two encoders."""
 
 import contextlib
+import functools
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,8 @@ class ClipModel(RunsNetwork):
         self._std = torch.tensor(preprocess['std'], device=device) * 255
         self.scale = float(network.logit_scale.detach().float().exp())  # of cosines to logits
         self.network = network.to(device=device, dtype=self._dtype).eval().requires_grad_(False)
-        self._tokenizer = tokenizer
+        self.source = source
+        self._tokenizer, self._encoding = tokenizer, threading.Lock()
         shape = (CROP_BATCH, 3, self.size, self.size)
         tower = _ImageTower(self.network)
         self._network = load_network(lambda: tower, source, runtime, shape, EXACT_CONVOLUTIONS)
@@ -61,16 +64,26 @@ class ClipModel(RunsNetwork):
         """Return unit vectors, (T, dim) float32, of any number of texts."""
         vectors = []
         for start in range(0, len(texts), TEXT_BATCH):
-            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self._device)
+            tokens = self._tokens(texts[start : start + TEXT_BATCH]).to(self._device)
             vectors.append(self.network.encode_text(tokens).float())
         return functional.normalize(torch.cat(vectors), dim=1)
+
+    @functools.cached_property
+    def dimension(self) -> int:
+        """The length of its vectors."""
+        return int(self.encode_texts(['']).shape[1])
+
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        with self._encoding:  # Hugging Face tokenizers serve one thread at a time
+            tokens: Tensor = self._tokenizer(list(texts))
+            return tokens
 
     def require_distinct(self, vocabulary: Vocabulary, templates: Sequence[str]) -> None:
         """Raise ConfigError for two classes whose names are the same as far as it reads them."""
         template = min(templates, key=lambda t: t.index('{'))  # leaves most room for the name
         known: dict[frozenset[tuple[int, ...]], str] = {}
         for c in vocabulary.classes:
-            tokens = self._tokenizer([template.format(name) for name in c.names])
+            tokens = self._tokens([template.format(name) for name in c.names])
             first = known.setdefault(frozenset(map(tuple, tokens.tolist())), c.name)
             if first != c.name:
                 raise ConfigError(

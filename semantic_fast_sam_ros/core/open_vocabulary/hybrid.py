@@ -8,7 +8,7 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter, published_classes
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
-from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller, encode_masks
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.settings.config import Config
@@ -35,7 +35,7 @@ class HybridLabeller:
         Raises:
             ConfigError: as `check`, or clip.negatives is no list of names.
         """
-        self._segmenter, self._model, self._config = segmenter, model, config
+        self._segmenter, self.model, self._config = segmenter, model, config
         self.use(self.prepare(vocabulary))
 
     @property
@@ -46,7 +46,7 @@ class HybridLabeller:
     @property
     def networks(self) -> tuple[object, ...]:
         """What runs the networks."""
-        return self._segmenter, self._model
+        return self._segmenter, self.model
 
     def check(self, vocabulary: Vocabulary) -> None:
         """Refuse names that are to come from the segmenter and are not of its classes.
@@ -63,7 +63,7 @@ class HybridLabeller:
                 )
         if by_clip := tuple(c for c in vocabulary.classes if not self._is_dense(c)):
             templates = TEMPLATES[self._config.clip.templates]
-            self._model.require_distinct(Vocabulary(by_clip), templates)
+            self.model.require_distinct(Vocabulary(by_clip), templates)
 
     def prepare(self, vocabulary: Vocabulary) -> PreparedNames:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
@@ -75,7 +75,7 @@ class HybridLabeller:
             part = Vocabulary(tuple(by_dense))
             dense = ClosedSetLabeller(self._segmenter, part, self._config.vote)
         if by_clip:
-            clip = ClipLabeller(self._model, Vocabulary(tuple(by_clip)), self._config)
+            clip = ClipLabeller(self.model, Vocabulary(tuple(by_clip)), self._config)
         return PreparedNames(vocabulary, dense, clip)
 
     def use(self, prepared: PreparedNames) -> None:
@@ -101,6 +101,10 @@ class HybridLabeller:
         labels = dense.label(image, proposals)
         left = labels.class_ids[:, 0] == 0
         return labels.replaced(left, clip.label(image, proposals.take(left)))
+
+    def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
+        """Return the unit vectors of the masks, those that the segmenter names among them."""
+        return encode_masks(self.model, image, proposals, self._config.clip)
 
     def _is_dense(self, c: SemanticClass) -> bool:
         return c.source == 'dense' or (not c.source and self._knows(c))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import (
     MONO8_IDS,
@@ -42,6 +43,20 @@ class OpenVocabularyLabeller(Protocol):
 
     def update(self, config: Config) -> None:
         """Take over the live settings; called between two images."""
+        ...
+
+
+@runtime_checkable
+class MaskEncoder(Protocol):
+    """A labeller that has a vector of each mask in a space where texts have them, too."""
+
+    @property
+    def model(self) -> ClipModel:
+        """The network of that space."""
+        ...
+
+    def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
+        """Return the unit vectors of the masks, (N, dim) float32."""
         ...
 
 

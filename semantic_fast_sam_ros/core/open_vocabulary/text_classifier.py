@@ -125,8 +125,7 @@ def name_masks(
         scale: the model's own, used where the settings give no temperature.
         hypotheses: ranked classes to report.
     """
-    sharpness = 1 / settings.temperature if settings.temperature else scale
-    looks = (sharpness * (vectors @ classifier.weights)).softmax(1)
+    looks = (sharpness(settings, scale) * (vectors @ classifier.weights)).softmax(1)
     shares = looks.new_zeros((len(looks), len(classifier.ids)))
     shares.index_add_(1, classifier.owners, looks)
     classes, ranked = voting.rank(shares, max(2, hypotheses))
@@ -143,7 +142,14 @@ def name_masks(
     return MaskLabels(ids, scores, torch.ones_like(first, dtype=torch.bool))
 
 
-def extra_negatives(vocabulary: Vocabulary, text: str) -> list[SemanticClass]:
+def sharpness(settings: ClipSettings, scale: float) -> float:
+    """Return what cosines are multiplied by: as the settings say, else the model's own scale."""
+    return 1 / settings.temperature if settings.temperature else scale
+
+
+def extra_negatives(
+    vocabulary: Vocabulary, text: str, setting: str = 'clip.negatives'
+) -> list[SemanticClass]:
     """Return the negatives of a list `wall, floor | ground` that the vocabulary does not have.
 
     Raises:
@@ -154,7 +160,7 @@ def extra_negatives(vocabulary: Vocabulary, text: str) -> list[SemanticClass]:
     try:
         extra = parse_list(text)
     except ConfigError as error:
-        raise ConfigError(f'clip.negatives: {error}') from error
+        raise ConfigError(f'{setting}: {error}') from error
     return [
         SemanticClass(c.id, c.name, colour_of(0), c.prompts, negative=True)
         for c in extra.classes

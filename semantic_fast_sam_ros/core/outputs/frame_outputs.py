@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from semantic_fast_sam_ros.core.images.calibration import Calibration
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs import overlay
+from semantic_fast_sam_ros.core.outputs.found import Found, heat
 from semantic_fast_sam_ros.core.outputs.outlines import Outlines, outlines
 from semantic_fast_sam_ros.core.outputs.resize import resize_result
 from semantic_fast_sam_ros.core.settings.config import parse_size
@@ -19,6 +21,8 @@ from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, OutputSettings
 LABELS_PNG, COLOURS = 'label_image/compressed', 'label_colour'
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
 PACKED_INSTANCES, ANNOTATIONS, POINTS = 'packed_instances', 'annotations', 'points'
+FEATURES, FOUND, HEAT = 'features', 'query/detections', 'query/heat'
+OF_FEATURES = (FEATURES, FOUND, HEAT)  # made of the masks' vectors
 MAX_PACKED_INSTANCE = 32767  # the sign of the 32 bits stays free
 # As image_transport writes them; its `compressed` subscribers read the encoding before the `;`.
 JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'
@@ -29,7 +33,7 @@ PNG_FORMAT = '{encoding}; png compressed '
 class Pixels:
     """Content of a sensor_msgs/Image."""
 
-    pixels: NDArray[Any]  # (H, W) or (H, W, C), uint8, uint16 or int32
+    pixels: NDArray[Any]  # (H, W) or (H, W, C), uint8, uint16, int32 or float32
     encoding: str
 
 
@@ -61,6 +65,7 @@ def frame_contents(
     wanted: Collection[str],
     size: tuple[int, int] | None = None,
     calibration: Calibration | None = None,
+    found: Found | None = None,
 ) -> Iterator[tuple[str, Content]]:
     """Give the wanted topics and their contents, each built when it is asked for.
 
@@ -71,6 +76,7 @@ def frame_contents(
         wanted: names such as `label_image`, of those that the node publishes.
         size: height and width, where messages give them; None: as the settings say.
         calibration: of the image, for `camera_info`.
+        found: what a query says of the masks, where there is one.
     """
     height, width = size or parse_size(settings.size) or result.label_map.shape
     sized = resize_result(result, (height, width))
@@ -86,6 +92,11 @@ def frame_contents(
     }
     if calibration is not None:
         builders[CAMERA_INFO] = lambda: calibration.resized((height, width))
+    if result.features is not None:
+        builders[FEATURES] = partial(Pixels, result.features, '32FC1')
+    if found is not None:
+        builders[FOUND] = lambda: found_detections(sized, found)
+        builders[HEAT] = lambda: Pixels(heat(sized, found), 'mono8')
     for topic, build in builders.items():
         if topic in wanted:
             yield topic, build()
@@ -113,18 +124,29 @@ def detections(result: SegmentationResult) -> tuple[Detection, ...]:
     """Return one detection a mask, with the names it may have."""
     names = {c.id: c.name for c in result.vocabulary.classes}
     found = []
-    for row, (mask_id, box) in enumerate(zip(result.mask_ids, result.boxes, strict=True)):
-        left, top, right, bottom = (float(v) for v in box)
-        ranked = zip(result.class_ids[row], result.class_scores[row], strict=True)
-        found.append(
-            Detection(
-                str(mask_id),
-                ((left + right) / 2, (top + bottom) / 2),
-                (float(box[2] - box[0]), float(box[3] - box[1])),
-                tuple((names[int(i)], float(s)) for i, s in ranked if i in names and s > 0),
-            )
-        )
+    for row, ids in enumerate(result.class_ids):
+        ranked = zip(ids, result.class_scores[row], strict=True)
+        told = tuple((names[int(i)], float(s)) for i, s in ranked if i in names and s > 0)
+        found.append(_detection(result, row, told))
     return tuple(found)
+
+
+def found_detections(result: SegmentationResult, found: Found) -> tuple[Detection, ...]:
+    """Return one detection a mask that a query found, likeliest first, with the words for it."""
+    return tuple(_detection(result, row, told) for row, told in found.ranked())
+
+
+def _detection(
+    result: SegmentationResult, row: int, hypotheses: tuple[tuple[str, float], ...]
+) -> Detection:
+    box = result.boxes[row]
+    left, top, right, bottom = (float(v) for v in box)
+    return Detection(
+        str(result.mask_ids[row]),
+        ((left + right) / 2, (top + bottom) / 2),
+        (float(box[2] - box[0]), float(box[3] - box[1])),
+        hypotheses,
+    )
 
 
 def png(image: Pixels) -> Compressed:

@@ -2,7 +2,7 @@
 
 The ROS parameters, the profile files, the command line and docs/parameters.md all come from
 the dataclass below and those that it is made of (models.py, temporal.py,
-node.py, objects.py). A setting's name outside is its path here: `masks.confidence`.
+node.py, objects.py, query.py). A setting's name outside is its path here: `masks.confidence`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +27,7 @@ from semantic_fast_sam_ros.core.settings.node import (
     fixed_bits,
 )
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF, ObjectSettings
+from semantic_fast_sam_ros.core.settings.query import QuerySettings
 from semantic_fast_sam_ros.core.settings.setting import Setting, Value, setting
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.yaml_values import converted, hint
@@ -47,6 +48,7 @@ class Config:
     output: OutputSettings = field(default_factory=OutputSettings)
     cloud: CloudSettings = field(default_factory=CloudSettings)
     objects: ObjectSettings = field(default_factory=ObjectSettings)
+    query: QuerySettings = field(default_factory=QuerySettings)
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '

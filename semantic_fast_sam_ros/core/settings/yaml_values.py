@@ -6,7 +6,7 @@ from contextlib import suppress
 from semantic_fast_sam_ros.core.settings.setting import Setting
 
 NUMBERS = ('clip.scales', 'dense.mean', 'dense.std')  # texts that may be given as numbers
-LISTS = ('vocabulary', 'cameras', 'clip.negatives', 'dense.classes', *NUMBERS)
+LISTS = ('vocabulary', 'cameras', 'clip.negatives', 'query.negatives', 'dense.classes', *NUMBERS)
 TRUTH = {'true': True, 'false': False}
 
 

@@ -9,7 +9,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.closed_set import voting
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.open_vocabulary import crops
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
     TEMPLATES,
     extra_negatives,
@@ -69,6 +70,11 @@ class SsaEngineLabeller:
             f'run hold ids up to {self.vocabulary.max_id}; masks get the likeliest known name'
         )
 
+    @property
+    def model(self) -> ClipModel:
+        """The network that the masks' vectors are of."""
+        return self._stages.clip
+
     def bind(self, history: VocabularyHistory) -> None:
         """Take ids from a history that others use, too."""
         self._history = self._names.history = history
@@ -104,12 +110,12 @@ class SsaEngineLabeller:
             return _unlabelled(proposals)
         texts = self._vectors_of(names)
         allowed = membership(candidates, names).to(image.device)
-        vectors = self._crop_vectors(image, proposals)
+        vectors = self.encode(image, proposals)
         similar = vectors @ torch.stack([t.clip for t in texts]).T
         ballot = shortlist(similar, allowed, self._config.ssa_engine.proposals)
         conditions = torch.stack([t.clipseg for t in texts])
         ballot = self._vote(image, proposals, ballot, conditions)
-        return self._published(ballot, names, vectors)
+        return replace(self._published(ballot, names, vectors), features=vectors)
 
     def _candidates(self, image: Tensor, proposals: MaskProposals) -> list[tuple[str, ...]]:
         """Return the names that each mask may have, in a fixed order, each once."""
@@ -135,8 +141,11 @@ class SsaEngineLabeller:
             captions += captioner.describe(cut, settings.caption_tokens)
         return captions
 
-    def _crop_vectors(self, image: Tensor, proposals: MaskProposals) -> Tensor:
-        clip = self._stages.clip
+    def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
+        """Return the unit vectors of the masks' crops, (N, dim) float32."""
+        clip = self.model
+        if not len(proposals):
+            return image.new_zeros((0, clip.dimension), dtype=torch.float32)
         boxes = self._boxes(image, proposals, self._config.ssa_engine.filter_scale)
         chunks = self._chunks(proposals)
         return torch.cat(

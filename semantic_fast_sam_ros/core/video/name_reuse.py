@@ -119,4 +119,6 @@ def _overlaps(masks: Tensor, others: Tensor) -> Tensor:
 
 
 def _taken(labels: MaskLabels, index: Tensor) -> MaskLabels:
-    return MaskLabels(labels.class_ids[index], labels.scores[index], labels.paints[index])
+    features = None if labels.features is None else labels.features[index]
+    taken = (labels.class_ids[index], labels.scores[index], labels.paints[index])
+    return MaskLabels(*taken, features=features)

@@ -159,3 +159,13 @@ def test_it_is_chosen_by_its_name(config: Config) -> None:
     ours = OPEN_LABELLERS['hybrid'](config, Policy(offline=True), Runtime(CPU))
     assert isinstance(ours, HybridLabeller)
     assert ours.vocabulary.names == ('road', 'sky', 'shopping trolley', 'dog')
+
+
+def test_vectors_are_of_all_masks_whoever_names_them(config: Config) -> None:
+    image, proposals = scene()
+    for names in ('road, sky, shopping trolley, dog', 'road, sky', 'dog'):
+        ours = hybrid(config, parse_list(names))
+        with torch.inference_mode():
+            vectors = ours.encode(image, proposals)
+        expected = ClipLabeller(ours.model, parse_list('dog'), config).encode(image, proposals)
+        assert torch.allclose(vectors, expected, atol=1e-5), names
