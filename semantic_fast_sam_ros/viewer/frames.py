@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PARTS = ('label_image', 'confidence', 'instances', 'detections', 'overlay/compressed')
+ANSWERS = ('query/detections', 'query/heat')  # beside them, while something is looked for
+SHOWN_ANSWERS = 20
 KEPT = 4  # frames of which only parts have come
 
 
@@ -22,6 +24,8 @@ class Frame:
     instances: NDArray[np.uint16]  # (H, W) mask ids, 0 = none
     detections: Any  # vision_msgs/Detection2DArray
     overlay_jpeg: bytes
+    answers: Any = None  # vision_msgs/Detection2DArray, what a query found
+    heat: NDArray[np.uint8] | None = None  # (H, W), how likely each pixel's mask shows it
 
     def shares(self) -> dict[int, float]:
         """Return the share of the pixels of each id that occurs, largest first."""
@@ -50,6 +54,17 @@ class Frame:
             'outline': self._outline(mask_id) if mask_id else [],
         }
 
+    def found(self) -> dict[str, Any] | None:
+        """Return what a query found, likeliest first; None where the node gave no answer."""
+        if self.answers is None or self.heat is None:
+            return None
+        first = [
+            [answer.id, answer.results[0].hypothesis.class_id, answer.results[0].hypothesis.score]
+            for answer in self.answers.detections[:SHOWN_ANSWERS]
+        ]
+        count, best = len(self.answers.detections), int(self.heat.max(initial=0)) / 255
+        return {'first': first, 'count': count, 'best': best}
+
     def _outline(self, mask_id: int) -> list[list[list[int]]]:
         """Return the mask's outer borders as lists of [x, y]."""
         mask = (self.instances == mask_id).astype(np.uint8)
@@ -60,8 +75,9 @@ class Frame:
 class FrameAssembler:
     """Collects the topics of a frame; what stays incomplete is dropped for newer ones."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, searching: bool = False) -> None:
+        """Start empty; wait for the answers to a query as well, if one was asked."""
+        self._searching, self._held = searching, ''
         self._parts: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def add(self, part: str, message: Any) -> Frame | None:
@@ -69,13 +85,22 @@ class FrameAssembler:
         stamp = f'{message.header.stamp.sec}.{message.header.stamp.nanosec:09d}'
         parts = self._parts.setdefault(stamp, {})
         parts[part] = message
-        if len(parts) < len(PARTS):
+        if not parts.keys() >= set(PARTS):
             while len(self._parts) > KEPT:
                 self._parts.popitem(last=False)
             return None
-        while self._parts.popitem(last=False)[0] != stamp:
-            pass  # whatever began before a complete frame is not waited for
-        return _frame(stamp, parts)
+        if not self._searching or parts.keys() >= set(ANSWERS):
+            return self._taken(stamp)
+        # A node may have no answer: the next image is not waited for in vain.
+        held, self._held = self._held, stamp
+        return self._taken(held) if held != stamp and held in self._parts else None
+
+    def _taken(self, stamp: str) -> Frame:
+        """Return a frame; whatever began before it is not waited for."""
+        while True:
+            oldest, parts = self._parts.popitem(last=False)
+            if oldest == stamp:
+                return _frame(stamp, parts)
 
 
 def pixels(message: Any) -> NDArray[np.unsignedinteger]:
@@ -87,6 +112,7 @@ def pixels(message: Any) -> NDArray[np.unsignedinteger]:
 
 
 def _frame(stamp: str, parts: dict[str, Any]) -> Frame:
+    heat = parts.get('query/heat')
     return Frame(
         stamp,
         pixels(parts['label_image']),
@@ -94,4 +120,6 @@ def _frame(stamp: str, parts: dict[str, Any]) -> Frame:
         pixels(parts['instances']).astype(np.uint16, copy=False),
         parts['detections'],
         bytes(parts['overlay/compressed'].data),
+        parts.get('query/detections'),
+        pixels(heat).astype(np.uint8, copy=False) if heat is not None else None,
     )

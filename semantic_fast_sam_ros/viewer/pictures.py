@@ -11,7 +11,8 @@ from semantic_fast_sam_ros.core.settings import vocabulary as vocabularies
 from semantic_fast_sam_ros.core.settings import vocabulary_files
 from semantic_fast_sam_ros.viewer.frames import Frame
 
-MODES = ('overlay', 'labels', 'confidence', 'instances')
+MODES = ('overlay', 'labels', 'confidence', 'instances', 'found')
+HEAT_OPACITY = 0.8  # of what surely shows what is looked for
 JPEG_QUALITY = 90
 Colour = tuple[int, int, int]
 
@@ -79,4 +80,20 @@ def _instances(frame: Frame, colours: Mapping[int, Colour]) -> NDArray[np.uint8]
     return np.take(table, frame.instances, axis=0)
 
 
-_DRAW = {'labels': _labels, 'confidence': _confidence, 'instances': _instances}
+def _found(frame: Frame, colours: Mapping[int, Colour]) -> NDArray[np.uint8]:
+    """Return the picture in grey, what is looked for in glowing colours."""
+    encoded = np.frombuffer(frame.overlay_jpeg, np.uint8)
+    grey = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), cv2.COLOR_GRAY2RGB)
+    if frame.heat is None:
+        return np.asarray(grey, np.uint8)
+    glowing = cv2.applyColorMap(frame.heat, cv2.COLORMAP_INFERNO)[..., ::-1]
+    share = HEAT_OPACITY * frame.heat[..., None] / 255
+    return np.asarray((1 - share) * grey + share * glowing, np.uint8)
+
+
+_DRAW = {
+    'labels': _labels,
+    'confidence': _confidence,
+    'instances': _instances,
+    'found': _found,
+}

@@ -102,6 +102,10 @@ class Session(tornado.websocket.WebSocketHandler):
         self._answer(asked, await self._viewer.control.set(asked['name'], asked['value']))
         await self._viewer.refresh()
 
+    async def _find(self, asked: dict[str, Any]) -> None:
+        self._viewer.find(str(asked['value']))
+        self._answer(asked, '')
+
     async def _restart_with(self, asked: dict[str, Any]) -> None:
         control = self._viewer.control
         self._answer(asked, await control.restart_with(asked['name'], asked['value']))
@@ -119,6 +123,7 @@ ACTIONS = {
     'show': Session._show,
     'pixel': Session._pixel,
     'set': Session._set,
+    'find': Session._find,
     'restart_with': Session._restart_with,
     'transition': Session._transition,
 }

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from semantic_fast_sam_ros.core.objects.queries import parse_query
 from semantic_fast_sam_ros.viewer import pictures
 from semantic_fast_sam_ros.viewer.access import Access
 from semantic_fast_sam_ros.viewer.control import Control
@@ -39,6 +40,7 @@ class Viewer:
         self.frame: Frame | None = None
         self._encoded: dict[str, bytes] = {}  # pictures of the newest frame by mode
         self._names: dict[int, str] = {}
+        self._sought = ''
         self._colours: dict[int, pictures.Colour] = {}
         self._status: dict[str, Any] = {'type': 'status'}
         self._parameters: list[dict[str, Any]] = []
@@ -68,6 +70,7 @@ class Viewer:
             self._watcher.watch(True)
         session.tell(self._status)
         session.tell({'type': 'parameters', 'list': self._parameters})
+        session.tell({'type': 'sought', 'text': self._sought})
         session.offer()
         self._refresh_soon()
 
@@ -75,9 +78,21 @@ class Viewer:
         """Remove a browser; with the last one the watching ends."""
         self._sessions.discard(session)
         if not self._sessions:
+            if self._sought:
+                self.find('')
             self._watcher.watch(False)
             self.frame = None
             self._status = {'type': 'status'}
+
+    def find(self, text: str) -> None:
+        """Let the node look for words, and show all browsers what it finds; '': for nothing.
+
+        Raises:
+            ConfigError: they are none that can be looked for.
+        """
+        self._sought = text.strip() if parse_query(text) else ''
+        self._watcher.search(self._sought)
+        self._tell({'type': 'sought', 'text': self._sought})
 
     async def refresh(self) -> None:
         """Ask the node for its parameters and state anew, and tell all browsers."""
@@ -106,7 +121,8 @@ class Viewer:
             for class_id, share in frame.shares().items()
         ]
         size = {'width': width, 'height': height}
-        return {'stamp': frame.stamp, 'mode': mode, 'legend': legend, **size}
+        told = {'stamp': frame.stamp, 'mode': mode, 'legend': legend, **size}
+        return {**told, 'found': frame.found()}
 
     def pixel(self, frame: Frame, x: int, y: int) -> dict[str, Any]:
         """Return what is known of a pixel of a frame."""

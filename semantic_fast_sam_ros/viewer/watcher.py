@@ -9,18 +9,24 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.ros import qos
 from semantic_fast_sam_ros.ros.shutdown import shut_down, spin
-from semantic_fast_sam_ros.viewer.frames import PARTS, Frame, FrameAssembler
+from semantic_fast_sam_ros.viewer.frames import ANSWERS, PARTS, Frame, FrameAssembler
 
-TYPES = {'detections': Detection2DArray, 'overlay/compressed': CompressedImage}
+TYPES = {
+    'detections': Detection2DArray,
+    'overlay/compressed': CompressedImage,
+    'query/detections': Detection2DArray,
+}
 DEFAULT_NODE = '/semantic_fast_sam'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 LOOK_PERIOD_S = 0.5
@@ -53,6 +59,8 @@ class Watcher:
         self._on_frame, self._on_names, self._on_status = on_frame, on_names, on_status
         self._find = not target
         self._wanted = False
+        self._sought = ''
+        self._asker: Publisher | None = None
         self._assembler = FrameAssembler()
         self._subscriptions: list[Subscription] = []  # to what a configured node publishes
         self._diagnostics: Subscription | None = None
@@ -78,6 +86,10 @@ class Watcher:
         """Subscribe, or give all subscriptions up."""
         self._wanted = wanted
         self._executor.create_task(self._start if wanted else self._stop)
+
+    def search(self, text: str) -> None:
+        """Ask the node to look for words; for nothing any more with none."""
+        self._executor.create_task(self._search, text)
 
     def close(self) -> None:
         """Stop ROS."""
@@ -138,6 +150,25 @@ class Watcher:
             self._node.destroy_subscription(self._diagnostics)
             self._diagnostics = None
 
+    def _search(self, text: str) -> None:
+        before, self._sought = self._sought, text
+        self._ask()
+        if bool(before) != bool(text) and self._subscriptions:
+            self._unsubscribe()
+            self._subscribe()
+
+    def _ask(self) -> None:
+        """Tell the watched node what is looked for; latched, so that a later one hears it."""
+        topic = f'{self.target}/query'
+        if self._asker is not None and self._asker.topic_name != topic:
+            self._node.destroy_publisher(self._asker)
+            self._asker = None
+        if self._asker is None:
+            if not self._sought:
+                return
+            self._asker = self._node.create_publisher(String, topic, qos.latched_qos())
+        self._asker.publish(String(data=self._sought))
+
     def _look(self) -> None:
         """Follow the node's coming and going: QoS and names are taken afresh each time."""
         if self._find and not self._publishes(self.target):
@@ -161,7 +192,8 @@ class Watcher:
         return sorted(name for name in names if self._publishes(name))
 
     def _subscribe(self) -> None:
-        self._assembler = FrameAssembler()
+        searching = bool(self._sought)
+        self._assembler = FrameAssembler(searching)
         node, target = self._node, self.target
         offers = node.get_publishers_info_by_topic(f'{target}/{PARTS[0]}')
         lossy = any(o.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for o in offers)
@@ -170,7 +202,7 @@ class Watcher:
             node.create_subscription(
                 TYPES.get(part, Image), f'{target}/{part}', self._receiver(part), profile
             )
-            for part in PARTS
+            for part in (*PARTS, *(ANSWERS if searching else ()))
         ]
         self._subscriptions.append(
             node.create_subscription(

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 from vision_msgs.msg import (
     Detection2D,
     Detection2DArray,
@@ -53,9 +53,18 @@ class StandIn(LifecycleNode):
         self.outputs = {
             topic: self.create_publisher(kind, f'~/{topic}', 2) for topic, kind in kinds.items()
         }
+        self.answers = {
+            'query/detections': self.create_publisher(Detection2DArray, '~/query/detections', 2),
+            'query/heat': self.create_publisher(Image, '~/query/heat', 2),
+        }
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._names = self.create_publisher(LabelInfo, '~/label_info', latched)
         self._announced: tuple[str, ...] = ()
+        self.query = ''
+        self.create_subscription(String, '~/query', self._hear, latched)
+
+    def _hear(self, message: String) -> None:
+        self.query = message.data
 
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         self.parameters.locked, self._state = True, 'inactive'
@@ -96,6 +105,8 @@ class StandIn(LifecycleNode):
         labels[:, border:] = len(names)
         mask = np.zeros((HEIGHT, WIDTH), np.uint16)
         mask[:, border:] = 1
+        if self.query:
+            self._answer(mask, header)
         self._send('label_image', 'mono8', labels, header)
         self._send('confidence', 'mono8', np.where(labels > 0, 204, 0).astype(np.uint8), header)
         self._send('instances', 'mono16', mask, header)
@@ -106,10 +117,19 @@ class StandIn(LifecycleNode):
             CompressedImage(header=header, format='jpeg', data=jpeg)
         )
 
+    def _answer(self, mask: np.ndarray, header: Header) -> None:
+        """Find the mask by every query but nonsense."""
+        found = _detections(self.query, header)
+        if self.query == 'nonsense':
+            found.detections.clear()
+        heat = (mask * (30 if self.query == 'nonsense' else 191)).astype(np.uint8)
+        self.answers['query/detections'].publish(found)
+        self._send('query/heat', 'mono8', heat, header)
+
     def _send(self, topic: str, encoding: str, pixels: np.ndarray, header: Header) -> None:
         image = Image(header=header, height=HEIGHT, width=WIDTH, encoding=encoding)
         image.step, image.data = pixels.strides[0], pixels.tobytes()
-        self.outputs[topic].publish(image)
+        (self.outputs | self.answers)[topic].publish(image)
 
 
 def _detections(name: str, header: Header) -> Detection2DArray:

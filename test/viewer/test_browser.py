@@ -7,6 +7,17 @@ from viewing import NODE, until
 
 PHONE = {'width': 390, 'height': 844}
 WAIT_MS = 120_000
+# Mean difference of red and blue in the picture's left- and rightmost tenth.
+COLOURFULNESS = """() => {
+  const canvas = document.getElementById('picture'), width = canvas.width / 10;
+  const mean = (x) => {
+    const {data} = canvas.getContext('2d').getImageData(x, 0, width, canvas.height);
+    let sum = 0;
+    for (let i = 0; i < data.length; i += 4) sum += Math.abs(data[i] - data[i + 2]);
+    return sum / (data.length / 4);
+  };
+  return {left: mean(0), right: mean(canvas.width - width)};
+}"""
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -109,6 +120,44 @@ def test_a_malformed_vocabulary_is_refused_and_changes_nothing(page):
     page.wait_for_selector('#answers .bad')
     assert 'has an empty name' in page.inner_text('#answers')
     assert _legend(page) == {'road', 'car'}
+
+
+def test_a_search_shows_what_is_found_where_it_is(page, node):
+    page.fill('#sought', 'wet floor')
+    page.click('#search button[type=submit]')
+    until(lambda: 'wet floor 75 % (mask 1)' in page.inner_text('#found'), 'the answer')
+    page.wait_for_selector('#picture[data-mode=found]')
+    assert node.node.query == 'wet floor'
+    page.check('#freeze')
+    glow = page.evaluate(COLOURFULNESS)
+    assert glow['right'] > 20 > glow['left'], 'the mask glows, all else is grey'
+    page.uncheck('#freeze')
+    page.fill('#sought', 'nonsense')
+    page.click('#search button[type=submit]')
+    until(lambda: 'Nothing here is nonsense' in page.inner_text('#found'), 'an empty answer')
+    assert 'likeliest mask: 12 %' in page.inner_text('#found')
+    page.click('#forget')
+    until(lambda: node.node.query == '' and page.inner_text('#found') == '', 'the end of it')
+    page.wait_for_selector('#picture[data-mode=overlay]')
+
+
+def test_words_that_cannot_be_looked_for_are_refused_with_the_reason(page, node):
+    page.fill('#sought', 'mug,, cup')
+    page.click('#search button[type=submit]')
+    page.wait_for_selector('#answers .bad')
+    assert 'query entry 2' in page.inner_text('#answers')
+    assert node.node.query == ''
+
+
+def test_a_search_ends_with_the_page(browser, viewer_url, node):
+    page = browser.new_page()
+    page.goto(viewer_url)
+    page.wait_for_selector('#picture[data-stamp]', timeout=WAIT_MS)
+    page.fill('#sought', 'wet floor')
+    page.click('#search button[type=submit]')
+    until(lambda: node.node.query == 'wet floor', 'the node hears it')
+    page.close()
+    until(lambda: node.node.query == '', 'nobody looks for it any more')
 
 
 def test_what_needs_a_restart_is_offered_one(page, node):

@@ -68,6 +68,33 @@ def test_parts_of_different_images_do_not_mix():
     assert assembler.add(PARTS[-1], first[PARTS[-1]]) is None, 'an older frame came back'
 
 
+def _answers(sec: int) -> dict[str, SimpleNamespace]:
+    heat = _messages(sec)['confidence']
+    return {
+        'query/detections': SimpleNamespace(header=_stamp(sec), detections=[]),
+        'query/heat': heat,
+    }
+
+
+def test_answers_that_come_after_the_rest_belong_to_their_frame():
+    assembler = FrameAssembler(searching=True)
+    messages, (first, last) = _messages(3), _answers(3).items()
+    assert [assembler.add(part, message) for part, message in messages.items()] == [None] * 5
+    assert assembler.add(*first) is None
+    frame = assembler.add(*last)
+    assert frame.stamp.startswith('3.') and frame.heat.max() == 51
+    assert frame.found() == {'first': [], 'count': 0, 'best': 0.2}
+
+
+def test_a_frame_without_answers_comes_with_the_next():
+    assembler, came = FrameAssembler(searching=True), []
+    for sec in (5, 6, 7):
+        frames = [assembler.add(part, message) for part, message in _messages(sec).items()]
+        came += [frame for frame in frames if frame]
+    assert [frame.stamp.partition('.')[0] for frame in came] == ['5', '6']
+    assert came[0].found() is None
+
+
 def test_incomplete_frames_do_not_pile_up():
     assembler = FrameAssembler()
     for sec in range(100):

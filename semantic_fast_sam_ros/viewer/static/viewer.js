@@ -9,6 +9,7 @@ let socket = null;
 let shown = null; // header of the picture on the canvas
 let state = '';
 let lastDropped = null;
+let sought = ''; // what the node looks for
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -43,6 +44,7 @@ function receive(message) {
   if (message.type === 'status') showStatus(message);
   else if (message.type === 'parameters') showParameters(message.list);
   else if (message.type === 'pixel') showPixel(message);
+  else if (message.type === 'sought') showSought(message.text);
   else if (message.type === 'answer') showAnswer(message);
   else if (message.type === 'error') notify(message.text, false);
 }
@@ -77,6 +79,7 @@ function draw(bitmap, header) {
   shown = header;
   find('waiting').style.display = 'none';
   showLegend(header.legend);
+  showFound(header.found);
 }
 
 function showLegend(legend) {
@@ -130,14 +133,51 @@ function shape(tag, attributes) {
   return element;
 }
 
-document.querySelectorAll('[data-mode]').forEach((button) => {
-  button.addEventListener('click', () => {
-    document.querySelectorAll('[data-mode]').forEach((other) => {
-      other.setAttribute('aria-selected', String(other === button));
-    });
-    send({do: 'show', mode: button.dataset.mode});
+function choose(mode) {
+  document.querySelectorAll('[data-mode]').forEach((button) => {
+    button.setAttribute('aria-selected', String(button.dataset.mode === mode));
   });
+  send({do: 'show', mode});
+}
+
+document.querySelectorAll('[data-mode]').forEach((button) => {
+  button.addEventListener('click', () => choose(button.dataset.mode));
 });
+
+// Search
+
+function search(text) {
+  send({do: 'find', value: text});
+  choose(text ? 'found' : 'overlay');
+}
+
+find('search').addEventListener('submit', (event) => {
+  event.preventDefault();
+  search(find('sought').value.trim());
+});
+find('forget').addEventListener('click', () => {
+  find('sought').value = '';
+  search('');
+});
+
+function showSought(text) {
+  sought = text;
+  if (text && find('sought') !== document.activeElement) find('sought').value = text;
+  find('found').textContent = text ? `Looking for ${text} ...` : '';
+}
+
+function showFound(found) {
+  if (!sought) return;
+  const percent = (value) => `${Math.round(100 * value)} %`;
+  if (!found) find('found').textContent = 'No answer of the node; its message above may say why.';
+  else if (!found.count) {
+    find('found').textContent = `Nothing here is ${sought} (likeliest mask: ${percent(found.best)}).`;
+  } else {
+    const masks = found.first.map(([id, name, score]) => `${name} ${percent(score)} (mask ${id})`);
+    const more = found.count > masks.length ? `, and ${found.count - masks.length} more` : '';
+    find('found').textContent = masks.join(', ') + more;
+  }
+}
 
 // State, figures
 
@@ -282,7 +322,7 @@ function showAnswer({asked, ok, reason}) {
     find('pixel').textContent = reason;
     return;
   }
-  if (asked.do === 'transition') {
+  if (asked.do === 'transition' || asked.do === 'find') {
     if (!ok) notify(reason, false);
     return;
   }
