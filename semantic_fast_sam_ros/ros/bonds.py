@@ -40,6 +40,10 @@ class ManagerBond:
 
     def close(self) -> None:
         """Give its topic and thread back."""
-        if self._bond is not None:
-            self._bond.shutdown()
-            self._bond = None
+        if self._bond is None:
+            return
+        self._bond.shutdown()
+        # bondpy destroys both without the node's knowing, whose executor would fall over them.
+        self._node.destroy_subscription(self._bond.sub)
+        self._node.destroy_publisher(self._bond.pub)
+        self._bond = None

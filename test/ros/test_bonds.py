@@ -1,37 +1,40 @@
 """The node's bond with a lifecycle manager: as bondpy is used, and none without it."""
 
 import sys
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
 import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import String
 
 from semantic_fast_sam_ros.ros.bonds import ManagerBond
 
 
-class Named:
-    """What a bond needs of a node."""
-
-    def get_name(self) -> str:
-        return 'semantic_fast_sam'
-
-
 class Bond:
-    """Notes what is asked of it, as bondpy's would be."""
+    """Notes what is asked of it, and destroys what it made beside the node, as bondpy's does."""
 
-    def __init__(self, node: Any, topic: str, bond_id: str) -> None:
+    def __init__(self, node: Node, topic: str, bond_id: str) -> None:
         self.told: list[str] = [topic, bond_id]
+        self._node, self._topic = node, topic
+        self.pub = node.create_publisher(String, topic, 1)
         made.append(self)
 
     def start(self) -> None:
         # bondpy takes these before it starts only.
         assert (self.heartbeat_period, self.heartbeat_timeout) == (0.25, 4.0)
+        self.sub = self._node.create_subscription(String, self._topic, lambda _: None, 1)
         self.told.append('start')
 
     def break_bond(self) -> None:
         self.told.append('break')
 
     def shutdown(self) -> None:
+        self.sub.destroy()
+        self.pub.destroy()
         self.told.append('shutdown')
 
 
@@ -48,8 +51,19 @@ def bondpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'bondpy.bondpy', module)
 
 
-def test_a_bond_lasts_from_activation_to_deactivation(bondpy: None) -> None:
-    bond = ManagerBond(Named())  # type: ignore[arg-type]
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """Give a node that nobody spins."""
+    context = Context()
+    rclpy.init(context=context, args=[])
+    node = Node('semantic_fast_sam', context=context)
+    yield node
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_a_bond_lasts_from_activation_to_deactivation(bondpy: None, node: Node) -> None:
+    bond = ManagerBond(node)
     bond.end()
     bond.close()
     assert not made
@@ -62,10 +76,25 @@ def test_a_bond_lasts_from_activation_to_deactivation(bondpy: None) -> None:
     assert [m.told[2:] for m in made] == [['start', 'break', 'shutdown'], ['start', 'shutdown']]
 
 
-def test_without_bondpy_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_is_activated_twice_still_spins(bondpy: None, node: Node) -> None:
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    bond = ManagerBond(node)
+    for _ in range(2):
+        bond.form()
+        executor.spin_once(timeout_sec=0)
+        bond.end()
+    bond.close()
+    executor.spin_once(timeout_sec=0)  # it would raise InvalidHandle over what is destroyed
+    topics = [p.topic_name for p in node.publishers] + [s.topic_name for s in node.subscriptions]
+    assert '/bond' not in topics
+    executor.shutdown()
+
+
+def test_without_bondpy_there_is_none(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
     monkeypatch.setitem(sys.modules, 'bondpy', None)
     monkeypatch.setitem(sys.modules, 'bondpy.bondpy', None)
-    bond = ManagerBond(Named())  # type: ignore[arg-type]
+    bond = ManagerBond(node)
     bond.form()
     bond.end()
     bond.close()
