@@ -14,7 +14,13 @@ import zstandard
 
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.images.walking import files_below, natural
+from semantic_fast_sam_ros.core.images.files import foreign_name
+from semantic_fast_sam_ros.core.images.walking import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    files_below,
+    natural,
+)
 
 METADATA = 'metadata.yaml'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
@@ -22,9 +28,19 @@ MCAP, SQLITE, ROS1, PACKED = 'mcap', 'sqlite3', 'ROS 1', 'packed'
 MAGICS = {b'\x89MCAP': MCAP, b'SQLite format 3': SQLITE, b'#ROSBAG V': ROS1}
 SUFFIXES = {'.mcap': MCAP, '.db3': SQLITE, '.bag': ROS1}
 COMPRESSED = ('.zstd', '.zst')
-PACKINGS = {'.gz': 'gzip -d', '.bz2': 'bzip2 -d', '.xz': 'xz -d', '.zip': 'unzip'}
-NAMES = tuple(suffix + packed for suffix in SUFFIXES for packed in ('', *COMPRESSED, *PACKINGS))
-HEAD_BYTES = 16
+# What recorders and copies call a file that they have not finished.
+UNFINISHED = ('.active', '.part', '.partial', '.filepart', '.crdownload', '.tmp')
+PACKINGS = {
+    **{'.gz': 'gzip -d', '.bz2': 'bzip2 -d', '.xz': 'xz -d', '.lz4': 'lz4 -d', '.zip': 'unzip'},
+    **{'.tar': 'tar -xf', '.tgz': 'tar -xf', '.7z': '7z x', '.rar': 'unrar x'},
+}
+NAMES = tuple(
+    suffix + packed + rest
+    for suffix in SUFFIXES
+    for packed in ('', *COMPRESSED, *PACKINGS)
+    for rest in ('', *UNFINISHED)
+)
+HEAD_BYTES = 32
 
 
 @dataclass
@@ -39,6 +55,15 @@ class Metadata:
 
 def storage_of(path: Path) -> str:
     """Return 'mcap', 'sqlite3', 'ROS 1', 'packed' or '': by a file's first bytes or its name."""
+    head = _head(path)
+    if path.suffix.lower() in PACKINGS:
+        return PACKED
+    by_head = [storage for magic, storage in MAGICS.items() if head.startswith(magic)]
+    return by_head[0] if by_head else SUFFIXES.get(Path(plain_name(path)).suffix.lower(), '')
+
+
+def _head(path: Path) -> bytes:
+    """Return how a file begins, decompressed."""
     head = b''
     with suppress(OSError), path.open('rb') as file:
         head = file.read(HEAD_BYTES)
@@ -46,10 +71,12 @@ def storage_of(path: Path) -> str:
             file.seek(0)
             with suppress(zstandard.ZstdError):
                 head = zstandard.ZstdDecompressor().stream_reader(file).read(HEAD_BYTES)
-    if path.name.lower().endswith(NAMES) and path.suffix.lower() in PACKINGS:
-        return PACKED
-    by_head = [storage for magic, storage in MAGICS.items() if head.startswith(magic)]
-    return by_head[0] if by_head else SUFFIXES.get(Path(plain_name(path)).suffix.lower(), '')
+    return head
+
+
+def what_instead(path: Path) -> str:
+    """Return what lies under a recording's name, as far as that is known; '' if it is not."""
+    return foreign_name(_head(path)).rstrip(',')
 
 
 def is_compressed(path: Path) -> bool:
@@ -59,8 +86,11 @@ def is_compressed(path: Path) -> bool:
 
 
 def plain_name(path: Path) -> str:
-    """Return a file's name without the suffix of its compression."""
-    return path.stem if path.suffix.lower() in COMPRESSED else path.name
+    """Return a file's name without what says that it is unfinished, or compressed."""
+    name = path.name
+    for endings in (UNFINISHED, COMPRESSED):
+        name = Path(name).stem if Path(name).suffix.lower() in endings else name
+    return name
 
 
 def stem(path: Path) -> str:
@@ -94,12 +124,52 @@ def is_bag(path: Path) -> bool:
     if not path.is_dir():
         return is_bag_file(path)
     try:
-        if (path / METADATA).is_file():
+        # Data sets of photos have a metadata.yaml of their own.
+        if (path / METADATA).is_file() and (bag_files(path) or _is_rosbag2s(path / METADATA)):
             return True
         # rosbag2 numbers the files of a split recording: other names are recordings of their own.
         return len({part_name(file) for file in bag_files(path)}) == 1
     except (ConfigError, PermissionError):
         return True  # why it cannot be read is told when it is
+
+
+def _is_rosbag2s(metadata: Path) -> bool:
+    return b'rosbag2' in metadata.read_bytes()
+
+
+def recordings_below(folder: Path, but: Path | None = None) -> tuple[list[Path], list[str]]:
+    """Return the recordings in a folder and the folders in it, and what is passed over and why.
+
+    Args:
+        folder: to walk through, in natural order.
+        but: a folder to leave out, such as one that is written to.
+    """
+    unread: list[OSError] = []
+    files = [
+        file
+        for file in files_below(folder, ('',), but=but, unread=unread)
+        if file.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    ]
+    there = set(files)
+    bags = {place for place in {file.parent for file in files} - {folder} if is_bag(place)}
+    found = [Path(error.filename) for error in unread]  # why is told when they are opened
+    told = []
+    for file in files:
+        plain = file.with_name(plain_name(file))
+        if bag := next((place for place in reversed(file.parents) if place in bags), None):
+            found += [bag] if bag not in found else []
+        elif plain != file and plain in there:
+            told.append(f'{file} is passed over: {plain.name} is there')
+        elif file.suffix.lower() in PACKINGS and not file.name.lower().endswith(NAMES):
+            told.append(f'{file} is passed over: {_packed(file)}')
+        elif is_bag_file(file):
+            found.append(file)
+    return found, told
+
+
+def _packed(file: Path) -> str:
+    command = PACKINGS['.tar' if '.tar.' in file.name else file.suffix.lower()]
+    return f'it is packed: unpack it first, by {command} {file.name}'
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -188,8 +258,7 @@ def _of_ros2(path: Path) -> Path:
             f'rosbags-convert --src {path.name} --dst {path.stem} (it comes with this package)'
         )
     if storage == PACKED:
-        command = PACKINGS[path.suffix.lower()]
-        raise ConfigError(f'{path} is packed: unpack it first, by {command} {path.name}')
+        raise ConfigError(f'{path} cannot be read: {_packed(path)}')
     if not storage:
         raise ConfigError(
             f'{path} is no file of a rosbag2: it begins neither as MCAP nor as SQLite'

@@ -11,10 +11,14 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT, Outcome
-from semantic_fast_sam_ros.bags.recording_files import is_bag, recording_path, stem
+from semantic_fast_sam_ros.bags.recording_files import (
+    is_bag,
+    recording_path,
+    recordings_below,
+    stem,
+)
 from semantic_fast_sam_ros.bags.run import label_recording
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.images.walking import is_foreign
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.tools.pipeline_options import (
@@ -154,22 +158,28 @@ def find_recordings(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]
     if len(inputs) == 1 and is_bag(inputs[0]):
         return [(inputs[0], output)]
     found: list[Path] = []
+    names: list[str] = []
     for path in inputs:
         if not path.exists():
             raise ConfigError(f'there is no recording {path}')
-        inside = _recordings_in(path) if path.is_dir() else []
-        if not is_bag(path) and not inside:
-            raise ConfigError(f'{path} is no rosbag2, and no folder of them')
-        found += [path] if is_bag(path) else inside
-    names = [stem(path) if path.is_file() else path.name for path in found]
+        inside, told = ([path], []) if is_bag(path) else recordings_below(path, output)
+        if not inside:
+            raise ConfigError('; '.join([f'{path} is no rosbag2, and no folder of them', *told]))
+        for line in told:
+            print(f'note: {line}', file=sys.stderr)
+        found += inside
+        names += [_name(recording, path) for recording in inside]
     doubled = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if doubled is not None:
         raise ConfigError(f'two recordings are named {doubled!r}: label them one by one')
     return [(path, output / name) for path, name in zip(found, names, strict=True)]
 
 
-def _recordings_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not is_foreign(p.name) and is_bag(p))
+def _name(recording: Path, top: Path) -> str:
+    """Return what the labels of a recording are called, below the folder that was given."""
+    name = stem(recording) if recording.is_file() else recording.name
+    folder = recording.relative_to(top).parent if recording != top else Path()
+    return str(folder / name)
 
 
 @contextmanager

@@ -18,7 +18,11 @@ from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
-from semantic_fast_sam_ros.core.images.walking import IMAGE_SUFFIXES
+from semantic_fast_sam_ros.core.images.walking import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    files_below,
+)
 from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS, InputSettings
 
 if TYPE_CHECKING:
@@ -39,11 +43,16 @@ class Frame:
 
 
 def tell(what: str) -> None:
-    """Print what was left out."""
+    """Print it to people, beside what programs read."""
     print(what, file=sys.stderr)
 
 
-def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) -> Iterator[Frame]:
+def open_source(
+    text: str,
+    topic: str = '',
+    hear: Callable[[str], None] = tell,
+    note: Callable[[str], None] = tell,
+) -> Iterator[Frame]:
     """Return the frames of a source, read one at a time.
 
     Args:
@@ -51,6 +60,7 @@ def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) 
             folder or file; empty for a street photo under a moving virtual camera.
         topic: of a bag with several image topics.
         hear: takes what is left out, and why.
+        note: takes what else is worth knowing.
 
     Raises:
         ConfigError: there is no such source, or nothing to see in it.
@@ -61,12 +71,14 @@ def open_source(text: str, topic: str = '', hear: Callable[[str], None] = tell) 
     if text.startswith('/dev/video'):
         return _video(text)
     if not path.exists():
-        raise ConfigError(f'no image source {text}: give a folder, video, webcam or rosbag')
-    if _is_bag(path):
-        return _bag(path, topic, hear)
+        raise ConfigError(
+            f'no image source {text}: give a folder, video, webcam (/dev/video0) or rosbag'
+        )
+    if recording := _recording(path):
+        return _bag(recording, topic, hear, note)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         losses: list[Loss] = []
-        return _files(path, find_files(path, losses), losses, hear)
+        return _files(path, find_files(path, losses), losses, hear, note)
     return _video(str(path))
 
 
@@ -95,7 +107,11 @@ def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[F
 
 
 def _files(
-    path: Path, files: list[Path], losses: list[Loss], hear: Callable[[str], None]
+    path: Path,
+    files: list[Path],
+    losses: list[Loss],
+    hear: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> Iterator[Frame]:
     """Give the images of a camera, as which all files are taken."""
     tone, count, reason = ToneMapper(), 0, ''
@@ -108,7 +124,7 @@ def _files(
                 continue
             if picture.warning and not warning:
                 warning = picture.warning
-                print(f'{file}: {warning}', file=sys.stderr)
+                note(f'{file}: {warning}')
             count += 1
             yield Frame(picture.image)
     for loss in losses:
@@ -139,20 +155,37 @@ def _video_frames(capture: cv2.VideoCapture) -> Iterator[Frame]:
         capture.release()
 
 
-def _is_bag(path: Path) -> bool:
-    from semantic_fast_sam_ros.bags.recording_files import is_bag
+def _recording(path: Path) -> Path | None:
+    """Return the recording that a path is, or the only one in a folder without pictures.
 
-    return is_bag(path)
+    Raises:
+        ConfigError: there are several.
+    """
+    from semantic_fast_sam_ros.bags.recording_files import is_bag, recordings_below
+
+    if is_bag(path):
+        return path
+    if not path.is_dir() or files_below(path, IMAGE_SUFFIXES + VIDEO_SUFFIXES, unread=[]):
+        return None
+    inside, _ = recordings_below(path)
+    if len(inside) > 1:
+        listed = ', '.join(str(recording.relative_to(path)) for recording in inside)
+        raise ConfigError(f'{path} holds {len(inside)} recordings, name one of them: {listed}')
+    return inside[0] if inside else None
 
 
-def _bag(path: Path, topic: str, hear: Callable[[str], None]) -> Iterator[Frame]:
+def _bag(
+    path: Path, topic: str, hear: Callable[[str], None], note: Callable[[str], None]
+) -> Iterator[Frame]:
     from semantic_fast_sam_ros.bags.cameras import choose_cameras
     from semantic_fast_sam_ros.bags.reader import BagReader
 
     reader = BagReader(path)
-    camera = choose_cameras(reader, [topic] if topic else [])[0]
-    for note in reader.notes:
-        hear(f'note: {note}')
+    camera, *others = choose_cameras(reader, [topic] if topic else [])
+    for difference in reader.notes:
+        note(f'note: {difference}')
+    if others:
+        note(f'note: {camera} is played; there are also {", ".join(others)} (--bag-topic)')
     return _bag_frames(reader, camera, hear)
 
 

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -89,7 +89,7 @@ def _publish(
     try:
         while arguments.wait and rclpy.ok() and not stream.heard():
             rclpy.spin_once(stream.node, timeout_sec=0.05)
-        for frame in paced(_frames(arguments, stream.leave_out), rate_hz, factor, stream.tick):
+        for frame in paced(_frames(arguments, stream), rate_hz, factor, stream.tick):
             if not rclpy.ok():
                 break
             stream.publish(frame)
@@ -119,7 +119,8 @@ class Stream:
 
         self._to_message = array_to_image
         self.count = 0
-        self.left_out: set[str] = set()  # what, and why
+        self.left_out = False  # something that could not be published
+        self._told: set[str] = set()
         self.node = Node('image_stream')
         self._publisher = self.node.create_publisher(Image, arguments.topic, QoSProfile(depth=5))
         self._clock = self.node.create_publisher(Clock, '/clock', 1) if arguments.clock else None
@@ -132,9 +133,14 @@ class Stream:
 
     def leave_out(self, what: str) -> None:
         """Tell what cannot be published, once."""
-        if what not in self.left_out:
+        self.left_out = True
+        self.tell(what)
+
+    def tell(self, what: str) -> None:
+        """Tell what is worth knowing, once in all rounds."""
+        if what not in self._told:
             print(what, file=sys.stderr)
-        self.left_out.add(what)
+        self._told.add(what)
 
     def tick(self, time_ns: int) -> None:
         """Publish the time of the recording."""
@@ -250,10 +256,12 @@ def _time(time_ns: int) -> Any:
     return Time(sec=time_ns // 10**9, nanosec=time_ns % 10**9)
 
 
-def _frames(arguments: argparse.Namespace, hear: Callable[[str], None]) -> Iterator[Frame]:
+def _frames(arguments: argparse.Namespace, stream: Stream) -> Iterator[Frame]:
     rounds = itertools.count() if arguments.loop else range(1)
     for _ in rounds:
-        yield from open_source(arguments.source, arguments.bag_topic, hear)
+        yield from open_source(
+            arguments.source, arguments.bag_topic, stream.leave_out, stream.tell
+        )
 
 
 def main_ros() -> NoReturn:

@@ -50,7 +50,7 @@ def drives(tmp_path):
     (folder / 'old.bag').write_bytes(b'#ROSBAG V2.0\n')
     (folder / 'broken.mcap').write_bytes(b'nothing' * 100)
     (folder / 'hollow').mkdir()
-    (folder / 'hollow' / 'metadata.yaml').write_text('a: b')
+    (folder / 'hollow' / 'metadata.yaml').write_text('rosbag2_bagfile_information: {}')
     (folder / '._good.mcap').write_bytes(b'\0\5\x16\7')
     (folder / '__MACOSX').mkdir()
     (folder / '__MACOSX' / 'a.mcap').write_bytes(b'')
@@ -90,6 +90,34 @@ def test_a_recording_of_its_own_is_an_error(run, tmp_path):
     bag = write_bag(tmp_path / 'bag', [('/chat', START_NS, text_message('x'))])
     with pytest.raises(ConfigError, match='no camera topic'):
         run(bag, tmp_path / 'out')
+
+
+def test_recordings_are_found_in_folders_by_day(run, tmp_path, capsys):
+    for name in ('day_2/drive', 'day_10/drive', 'day_10/later'):
+        camera_bag(tmp_path / 'drives' / name, 1)
+    out = tmp_path / 'drives' / 'labelled'
+    assert run(tmp_path / 'drives', out) == 0
+    printed = capsys.readouterr().out
+    assert printed.index('day_2') < printed.index('day_10'), 'in natural order'
+    found = sorted(str(p.parent.relative_to(out)) for p in out.rglob('metadata.yaml'))
+    assert found == ['day_10/drive', 'day_10/later', 'day_2/drive']
+    assert run(tmp_path / 'drives', out, '--resume') == 0, 'its own output is no input'
+
+
+def test_what_is_packed_or_a_copy_is_told_by_name(run, tmp_path, capsys):
+    folder = tmp_path / 'drives'
+    data = (camera_bag(tmp_path / 'bag', 2) / 'bag.mcap').read_bytes()
+    folder.mkdir()
+    for name in ('drive.mcap', 'drive.mcap.part', 'other.mcap.active'):
+        (folder / name).write_bytes(data)
+    for name in ('drive.tar.gz', 'logs.zip'):
+        (folder / name).write_bytes(b'packed')
+    assert run(folder, tmp_path / 'out') == 0
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['drive', 'other']
+    told = capsys.readouterr().err
+    assert 'drive.mcap.part is passed over: drive.mcap is there' in told
+    assert 'drive.tar.gz is passed over: it is packed: unpack it first, by tar -xf' in told
+    assert 'logs.zip is passed over: it is packed: unpack it first, by unzip' in told
 
 
 @pytest.mark.parametrize('words', [['--start', '100'], ['--topics', '/silent']])

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 import zstandard
 from mcap.writer import CompressionType, Writer
@@ -32,6 +33,7 @@ from .recordings import (
     camera_bag,
     compressed_message,
     image_message,
+    odd_message,
     picture,
     write_bag,
 )
@@ -147,6 +149,62 @@ def test_other_packing_is_said_by_name(tmp_path, as_folder):
     (folder / 'drive.mcap.gz').write_bytes(gzip.compress(data))
     with pytest.raises(ConfigError, match='gzip'):
         BagReader(folder if as_folder else folder / 'drive.mcap.gz')
+
+
+@pytest.mark.parametrize('ending', ['.active', '.part', '.filepart'])
+def test_a_file_that_was_not_finished_is_read_and_told(tmp_path, ending):
+    bag = camera_bag(tmp_path / 'bag', 3)
+    (bag / 'bag.mcap').rename(bag / f'bag.mcap{ending}')
+    reader = BagReader(bag)
+    assert frames(reader) == [0, 1, 2]
+    assert reader.notes == [f'metadata.yaml lists bag.mcap, bag.mcap{ending} is there: read']
+    (bag / 'metadata.yaml').unlink()
+    assert frames(BagReader(bag)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize(
+    ('data', 'told'),
+    [
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'pointer of Git LFS'),
+        (b'<!DOCTYPE html><title>Sign in</title>', 'a page of the web'),
+        (bytes(5000), 'it is zeros'),
+    ],
+)
+def test_what_lies_under_the_name_of_a_recording_is_said(tmp_path, storage, data, told):
+    bag = camera_bag(tmp_path / 'bag', 3, storage=storage)
+    file = next(file for file in bag.iterdir() if file.suffix != '.yaml')
+    file.write_bytes(data)
+    for path in (bag, file):
+        with pytest.raises(ConfigError, match=told):
+            BagReader(path)
+
+
+def test_photos_beside_a_metadata_file_of_their_own_are_photos(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), picture(1))
+    (tmp_path / 'metadata.yaml').write_text('licence: CC0')
+    assert len(list(open_source(str(tmp_path)))) == 1
+
+
+def test_a_recording_in_a_folder_of_its_own_is_played(tmp_path):
+    camera_bag(tmp_path / 'drives' / 'drive', 3)
+    (tmp_path / 'drives' / '__MACOSX' / 'drive').mkdir(parents=True)
+    (tmp_path / 'drives' / '__MACOSX' / 'drive' / 'drive.mcap').write_bytes(b'')
+    assert len(list(open_source(str(tmp_path / 'drives')))) == 3
+    camera_bag(tmp_path / 'drives' / 'later', 3)
+    with pytest.raises(ConfigError, match='2 recordings, name one of them: drive, later'):
+        open_source(str(tmp_path / 'drives'))
+
+
+def test_differences_and_other_cameras_are_worth_knowing_and_no_loss(tmp_path):
+    left, right = camera(2, '/left/image'), camera(2, '/right/image')
+    depth = [('/depth', START_NS, odd_message('16UC1', START_NS))]
+    bag = write_bag(tmp_path / 'bag', [*depth, *left, *right])
+    lost, told = [], []
+    assert len(list(open_source(str(bag), '', lost.append, told.append))) == 2
+    assert lost == []
+    assert 'note: /depth is left out' in told[0]
+    assert '/left/image is played; there are also /right/image' in told[1]
 
 
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'latin-1'])

@@ -43,6 +43,29 @@ def test_a_video_gives_its_frames(tmp_path):
     assert means == pytest.approx([10, 90, 170], abs=4)
 
 
+@pytest.mark.parametrize('ending', ['.ts', '.MTS', '.3gp'])
+def test_a_video_of_any_usual_name_is_played_beside_images(tmp_path, ending):
+    file = tmp_path / 'drive.avi'
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE[::-1])
+    if not writer.isOpened():
+        pytest.skip('this OpenCV writes no MJPG video')
+    writer.write(_picture(10))
+    writer.release()
+    file.rename(file.with_suffix(ending))
+    _red(tmp_path, 'a.png')
+    assert len(list(sources.open_source(str(tmp_path)))) == 2
+
+
+def test_a_16_bit_image_without_contrast_is_told_and_not_the_one_behind_it(tmp_path):
+    cv2.imwrite(str(tmp_path / '1.png'), np.full(SIZE, 5000, np.uint16))
+    _red(tmp_path, '2.png')
+    losses, told = [], []
+    assert len(list(sources.open_source(str(tmp_path), '', losses.append, told.append))) == 2
+    assert losses == []
+    (line,) = told
+    assert '1.png: 16-bit images are nearly of one grey' in line
+
+
 def test_the_virtual_camera_moves():
     first, second = itertools.islice(sources.open_source(''), 2)
     assert first.image.shape == (480, 640, 3)
@@ -52,7 +75,10 @@ def test_the_virtual_camera_moves():
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('nowhere.mp4', 'no image source .*nowhere.mp4: give a folder, video, webcam or rosbag'),
+        (
+            'nowhere.mp4',
+            'no image source .*nowhere.mp4: give a folder, video, webcam',
+        ),
         ('empty', 'holds no images'),
         ('text.mp4', 'cannot be opened as a video'),
     ],

@@ -34,6 +34,7 @@ OTHERS = {  # offset and bytes by which formats are known that nothing here deco
         0,
         (b'version https://git-lfs',),
     ),
+    'zeros, as a copy or a disk that failed leaves them,': (0, (bytes(16),)),
     'PDF': (0, (b'%PDF',)),
     'H.264 or H.265 video': (0, (b'\x00\x00\x00\x01', b'\x00\x00\x01')),
 }
@@ -79,6 +80,8 @@ def to_rgb(pixels: NDArray[Any], tone: ToneMapper | None = None) -> Rgb:
     """Return what `decode` gave as (H, W, 3) uint8 RGB."""
     if pixels.dtype == np.uint16:
         pixels = (tone or ToneMapper())(pixels)
+    elif tone is not None:
+        tone.warning = ''  # of a 16-bit image before this one
     return pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
 
 
@@ -135,12 +138,15 @@ def open_header(data: bytes) -> tuple[str, Any]:
                 raise FrameError(f'damaged {kind}: {error}') from error
     if not data:
         raise FrameError('empty data: 0 bytes')
-    raise UnknownFormatError(f'{_name(data)} is not decoded here: {REMEDY}')
+    name = foreign_name(data)
+    name = name or f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format'
+    raise UnknownFormatError(f'{name} is not decoded here: {REMEDY}')
 
 
-def _name(data: bytes) -> str:
+def foreign_name(data: bytes) -> str:
+    """Return what data are that nothing here reads, by how they begin; '' if unknown."""
     known = (name for name, (at, marks) in OTHERS.items() if data[at:].startswith(marks))
-    return next(known, f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format')
+    return next(known, '')
 
 
 def _jpeg(data: bytes, maximum_pixels: int) -> NDArray[np.uint8]:

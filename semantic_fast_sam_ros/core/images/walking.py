@@ -13,7 +13,10 @@ IMAGE_SUFFIXES = (
     *('.ppm', '.pgm', '.pnm', '.pbm', '.jp2', '.avif', '.gif'),
     *('.heic', '.heif', '.jxl', '.tga', '.exr', '.hdr'),
 )
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
+VIDEO_SUFFIXES = (
+    *('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts'),
+    *('.3gp', '.wmv', '.flv', '.ogv', '.mjpg', '.mjpeg', '.h264', '.264', '.h265', '.hevc'),
+)
 # Folders that macOS, NAS devices, Windows and file systems leave; names with a dot are hidden.
 FOREIGN = ('__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN', 'System Volume Information')
 
@@ -87,8 +90,11 @@ def require_unique(files: list[Path], name: Callable[[Path], str]) -> None:
 
 
 def _wanted(file: Path) -> bool:
-    """Say no to what hides, to pipes and devices; a link to nowhere is told when it is read."""
-    return not is_foreign(file.name) and (file.is_file() or not file.exists())
+    """Say no to what hides, to pipes and devices; what cannot be read is told when it is."""
+    try:
+        return not is_foreign(file.name) and (file.is_file() or not file.exists())
+    except PermissionError:  # a folder that may be listed, but not entered
+        return True
 
 
 def is_foreign(name: str) -> bool:

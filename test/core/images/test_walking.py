@@ -101,6 +101,18 @@ def test_a_folder_that_cannot_be_read_is_told(
             files_below(folder)
 
 
+def test_files_that_may_not_be_looked_at_are_left_to_who_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'a.png').touch()
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+
+    monkeypatch.setattr(Path, 'is_file', refuse)  # root may look at everything
+    assert files_below(tmp_path) == [tmp_path / 'a.png']
+
+
 def test_files_of_one_name_are_told_with_both(tmp_path: Path) -> None:
     files = [tmp_path / 'a.jpg', tmp_path / 'b.jpg', tmp_path / 'a.png']
     with pytest.raises(ConfigError, match=r"a\.jpg and .*a\.png would both be 'a'.*rename one"):
