@@ -24,11 +24,11 @@ from semantic_fast_sam_ros.bags.recording_files import (
     Metadata,
     find_files,
     is_compressed,
+    not_a_recording,
     plain_name,
     read_metadata,
     recording_path,
     storage_of,
-    what_instead,
 )
 from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, MINIMUM_NS, Loss, Message, Topic
@@ -144,7 +144,7 @@ class BagReader:
         try:
             if not file.stat().st_size:
                 raise OSError('it is empty: 0 bytes')
-            if instead := what_instead(file):
+            if instead := not_a_recording(file):
                 raise OSError(f'it is {instead}')
             kind = storage_of(file)
             plain = self._unpack(file) if is_compressed(file) else file

@@ -14,7 +14,7 @@ import zstandard
 
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.images.files import foreign_name
+from semantic_fast_sam_ros.core.images.files import what_instead
 from semantic_fast_sam_ros.core.images.walking import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -74,9 +74,9 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def what_instead(path: Path) -> str:
-    """Return what lies under a recording's name, as far as that is known; '' if it is not."""
-    return foreign_name(_head(path)).rstrip(',')
+def not_a_recording(path: Path) -> str:
+    """Return what lies under a recording's name if its file never came; '' if it may be one."""
+    return what_instead(_head(path))
 
 
 def is_compressed(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Find images and labels in the folder layouts as the owners of the data sets publish them."""
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_data_set(kind: str, source: Source) -> DataSet:
         raise DataSetError(f'{source.folder}: no images of the split {source.split!r} for {kind}')
     require_unique([sample.image for sample in data_set.samples], lambda image: image.stem)
     for sample in data_set.samples:
-        if not sample.label.is_file():
+        if not (sample.label.is_file() or sample.label.is_symlink()):
             raise DataSetError(f'{sample.image} has no label: missing file {sample.label}')
     return data_set
 
@@ -149,13 +150,19 @@ def _first_existing(layouts: Iterable[Pair]) -> Pair:
 
 
 def _pairs(images: Path, labels: Path) -> list[Pair]:
-    """Pair images with the .png label of the same name; a label without its image is an error."""
+    """Pair images with the PNG label of the same name; a label without its image is an error."""
     found = files_below(images, deep=False)
-    names = {p.stem for p in found}
-    for label in files_below(labels, ('.png',), deep=False):
-        if label.stem not in names:
+    names = {_stem(image) for image in found}
+    targets = {_stem(label): label for label in files_below(labels, ('.png',), deep=False)}
+    for stem, label in targets.items():
+        if stem not in names:
             raise DataSetError(f'{label} has no image in {images}')
-    return [(image, labels / f'{image.stem}.png') for image in found]
+    return [(image, targets.get(_stem(image), labels / f'{image.stem}.png')) for image in found]
+
+
+def _stem(file: Path) -> str:
+    """Return a name as other systems write it, too: macOS parts a letter from its accent."""
+    return unicodedata.normalize('NFC', file.stem)
 
 
 def _sample(pair: Pair, name: str, sequence: str) -> Sample:

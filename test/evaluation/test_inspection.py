@@ -1,5 +1,6 @@
 """A data set is looked at before work begins: damage and label values without a class are told."""
 
+import unicodedata
 from pathlib import Path
 
 import layouts
@@ -15,7 +16,13 @@ from semantic_fast_sam_ros.evaluation.samples import DataSetError
 
 def camvid(folder: Path, count: int = 3):
     """Return a data set of so many samples."""
-    return read_data_set('camvid', Source(layouts.camvid(folder, count=count), 'val'))
+    layouts.camvid(folder, count=count)
+    return camvid_again(folder)
+
+
+def camvid_again(folder: Path):
+    """Return the data set as it lies there."""
+    return read_data_set('camvid', Source(folder, 'val'))
 
 
 def test_one_unreadable_file_costs_its_sample_only(tmp_path: Path) -> None:
@@ -67,6 +74,34 @@ def test_one_label_is_not_scored_twice(tmp_path: Path) -> None:
     image.with_suffix('.jpg').write_bytes(image.read_bytes())
     with pytest.raises(ConfigError, match=r'07959\.jpg and .*07959\.png would both be'):
         camvid(tmp_path)
+
+
+def test_names_are_paired_as_other_systems_write_them(tmp_path: Path) -> None:
+    images, targets = (tmp_path / 'val' / kind for kind in ('images', 'labels'))
+    layouts.write_pairs(images, targets, ['Köln_1', 'Köln_2'], (0,))
+    for number, form in ((1, 'NFC'), (2, 'NFD')):
+        name = f'Köln_{number}.png'
+        (images / name).rename(images / unicodedata.normalize(form, name))
+    (targets / 'Köln_1.png').rename(targets / unicodedata.normalize('NFD', 'Köln_1.PNG'))
+    (targets / 'Köln_2.png').rename(targets / unicodedata.normalize('NFC', 'Köln_2.png'))
+    data_set = read_data_set('generic', Source(tmp_path, 'val', 'camvid'))
+    assert len(inspect(data_set).data_set.samples) == 2
+
+
+def test_what_was_never_fetched_costs_its_sample_only(tmp_path: Path) -> None:
+    data_set = camvid(tmp_path, 5)
+    pointed, page, zeros = (s.image for s in data_set.samples[:3])
+    pointed.write_text('version https://git-lfs.github.com/spec/v1')
+    page.write_text('<!DOCTYPE html>')
+    zeros.write_bytes(bytes(500))
+    annexed = data_set.samples[3].label
+    annexed.unlink()
+    annexed.symlink_to('../.git/annex/objects/gone')
+    found = inspect(camvid_again(tmp_path))
+    assert [s.name for s in found.data_set.samples] == [data_set.samples[4].name]
+    told = ('pointer of Git LFS', 'a page of the web', 'it is zeros', 'No such file')
+    for part, line in zip(told, found.told(), strict=False):
+        assert part in line and 'convert it' not in line
 
 
 def test_what_macos_leaves_is_no_sample_and_frames_come_in_natural_order(tmp_path: Path) -> None:

@@ -24,19 +24,22 @@ from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS
 JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 # Pillow's names; only headers are read by it, and label images.
 FORMATS = ('PNG', 'BMP', 'WEBP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF', 'GIF')
-OTHERS = {  # offset and bytes by which formats are known that nothing here decodes
+OTHERS: dict[
+    str, tuple[int, tuple[bytes, ...]]
+] = {  # formats that nothing here decodes: offset, bytes
     'HEIF (heic)': (4, (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftyphevc', b'ftypmsf1')),
     'JPEG XL': (0, (b'\xff\x0a', b'\x00\x00\x00\x0cJXL ')),
     'OpenEXR': (0, (b'\x76\x2f\x31\x01',)),
     'Radiance HDR': (0, (b'#?RADIANCE', b'#?RGBE')),
-    'a page of the web': (0, (b'<!DOCTYPE', b'<!doctype', b'<html', b'<?xml')),
-    'a pointer of Git LFS, whose file was not fetched (git lfs pull),': (
-        0,
-        (b'version https://git-lfs',),
-    ),
-    'zeros, as a copy or a disk that failed leaves them,': (0, (bytes(16),)),
     'PDF': (0, (b'%PDF',)),
     'H.264 or H.265 video': (0, (b'\x00\x00\x00\x01', b'\x00\x00\x01')),
+}
+NOTHING = {  # what lies under a file's name when the file never came, by how it begins
+    'a page of the web': (b'<!DOCTYPE', b'<!doctype', b'<html', b'<?xml'),
+    'a pointer of Git LFS, whose file was not fetched (git lfs pull)': (
+        b'version https://git-lfs',
+    ),
+    'zeros, as a copy or a disk that failed leaves them': (bytes(16),),
 }
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
 REMEDY = 'convert it to JPEG or PNG'
@@ -138,15 +141,19 @@ def open_header(data: bytes) -> tuple[str, Any]:
                 raise FrameError(f'damaged {kind}: {error}') from error
     if not data:
         raise FrameError('empty data: 0 bytes')
-    name = foreign_name(data)
-    name = name or f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format'
-    raise UnknownFormatError(f'{name} is not decoded here: {REMEDY}')
+    if instead := what_instead(data):
+        raise UnknownFormatError(f'it is {instead}')
+    raise UnknownFormatError(f'{_name(data)} is not decoded here: {REMEDY}')
 
 
-def foreign_name(data: bytes) -> str:
-    """Return what data are that nothing here reads, by how they begin; '' if unknown."""
+def what_instead(data: bytes) -> str:
+    """Return what lies where a file should, by how it begins; '' if it may be the file."""
+    return next((name for name, marks in NOTHING.items() if data.startswith(marks)), '')
+
+
+def _name(data: bytes) -> str:
     known = (name for name, (at, marks) in OTHERS.items() if data[at:].startswith(marks))
-    return next(known, '')
+    return next(known, f'{len(data)} bytes that begin with {data[:8]!r}: an unknown format')
 
 
 def _jpeg(data: bytes, maximum_pixels: int) -> NDArray[np.uint8]:
