@@ -1,5 +1,6 @@
 """The documentation site builds without a warning, and speaks of what there is."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -74,6 +75,34 @@ def test_settings_in_the_pages_exist():
     found = {name for page in PAGES for name in quoted.findall(page.read_text(encoding='utf-8'))}
     assert found, 'no setting is named at all'
     assert found <= names | {'label_image.py'}, found - names
+
+
+def test_messages_that_troubleshooting_quotes_are_said():
+    page = (ROOT / 'docs' / 'troubleshooting.md').read_text(encoding='utf-8')
+    headings = re.findall(r'^## .*"(.+)"', page, re.MULTILINE)
+    items = re.findall(r'^- (\*.+?\*):', page, re.MULTILINE | re.DOTALL)
+    quoted = [*headings, *re.findall(r'\*(.+?)\*', '\n'.join(items), re.DOTALL)]
+    assert len(quoted) > 20
+    of_others = ('no messages received', 'numpy.core.multiarray failed to import')
+    said = '\n'.join(_literals())
+    for message in quoted:
+        # What a message names stands for itself in the page: half of the words in a row will do.
+        for part in re.split(r'…|\bN\b|\d+ ', message):
+            words = part.strip(' .,()').split()
+            half = -(-len(words) // 2)
+            runs = [' '.join(words[i : i + half]) for i in range(len(words) - half + 1)]
+            assert any(run in said for run in runs) or message in of_others, message
+
+
+def _literals():
+    """Give all texts of the package, with an ellipsis for what is put into them."""
+    for file in (ROOT / PACKAGE).rglob('*.py'):
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (v.value if isinstance(v, ast.Constant) else '…' for v in node.values)
+                yield ' '.join(''.join(parts).split())
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield ' '.join(node.value.split())
 
 
 def test_the_architecture_lists_each_module_once():
