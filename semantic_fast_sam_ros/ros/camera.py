@@ -12,14 +12,21 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.objects.memory import ObjectMemory
 from semantic_fast_sam_ros.core.objects.track_ids import TrackIds
 from semantic_fast_sam_ros.core.objects.tracks import ObjectTracker
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    FEATURES,
+    REMEMBERED,
+    at_output_size,
+)
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
-from semantic_fast_sam_ros.core.settings.objects import BYTETRACK
-from semantic_fast_sam_ros.ros import connections, diagnostics, qos
+from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF
+from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.points import PointsOutput, stamp_ns
@@ -54,14 +61,17 @@ class Camera:
             queries: what is looked for in its images.
 
         Raises:
-            ConfigError: tracking needs a library that is missing.
+            ConfigError: tracking needs a library that is missing, or the memory tracks or
+                vectors that there are not.
         """
         self.name = name
         now, prefix = config(), f'~/{name}'.rstrip('/')
         self._tracker: ObjectTracker | None = None
         if now.tracking == BYTETRACK:
             self._tracker = ObjectTracker(track_ids, now.objects.track_keep_s)
-        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled, queries)
+        self._memory, self._queries = _memory(now, queries), queries
+        remembers = self._memory is not None
+        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled, queries, remembers)
         depth_topic = self._named(DEPTH_TOPIC)
         self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
         self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
@@ -117,6 +127,25 @@ class Camera:
         tracked = self._tracker.update(result, stamp_ns(header))
         stage_ms = {'tracks': 1000 * (time.perf_counter() - started)}
         return replace(tracked, stage_ms=result.stage_ms | stage_ms)
+
+    def recall(
+        self, result: SegmentationResult, header: Header, size: tuple[int, int] | None
+    ) -> None:
+        """Remember the objects of an image; tell what a query finds among those out of sight.
+
+        Args:
+            result: of the image, tracked.
+            header: of the image.
+            size: height and width of the outputs, where messages give them.
+        """
+        if self._memory is None:
+            return
+        config, seen_ns = self._config(), stamp_ns(header)
+        self._memory.see(at_output_size(result, config.output, size), seen_ns)
+        query = self._queries.current
+        if query is not None and self.outputs.wants(REMEMBERED):
+            found = self._memory.out_of_sight(query, config.query.threshold, seen_ns)
+            self.outputs.send(REMEMBERED, conversions.to_message(found, header))
 
     def labelled(self, result: SegmentationResult) -> None:
         """Remember the labels of an image. For the worker's thread."""
@@ -180,6 +209,22 @@ class Camera:
         publishers = self._node.count_publishers(topic)
         plural = '' if publishers == 1 else 's'
         return f'no image on {topic} for {silent_s:.0f} s ({publishers} publisher{plural} there)'
+
+
+def _memory(config: Config, queries: Queries) -> ObjectMemory | None:
+    """Return what remembers objects, where that is asked for.
+
+    Raises:
+        ConfigError: there are no numbers that last, or no vectors.
+    """
+    keep_s = config.memory.keep_s
+    if not keep_s:
+        return None
+    if config.tracking == OFF:
+        raise ConfigError('memory.keep_s needs numbers that last: set tracking to bytetrack')
+    if not queries.fills(FEATURES):
+        raise ConfigError(f'memory.keep_s has nothing to keep: {queries.lacking}')
+    return ObjectMemory(keep_s)
 
 
 @dataclass(frozen=True)

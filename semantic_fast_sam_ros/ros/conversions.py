@@ -125,12 +125,21 @@ def label_info(vocabulary: Vocabulary, header: Header) -> LabelInfo:
     return LabelInfo(header=header, class_map=classes, threshold=0.0)
 
 
+def _seen(item: frame_outputs.Detection, header: Header) -> Header:
+    """Return the header with the stamp of the image that showed something last."""
+    if item.seen_ns is None:
+        return header
+    seen = Header(frame_id=header.frame_id)
+    seen.stamp.sec, seen.stamp.nanosec = divmod(item.seen_ns, 10**9)
+    return seen
+
+
 def _detection_array(
     found: tuple[frame_outputs.Detection, ...], header: Header
 ) -> Detection2DArray:
     message = Detection2DArray(header=header)
     for item in found:
-        detection = Detection2D(header=header, id=item.id)
+        detection = Detection2D(header=_seen(item, header), id=item.id)
         detection.bbox.center.position.x, detection.bbox.center.position.y = item.centre
         detection.bbox.size_x, detection.bbox.size_y = item.size
         for name, score in item.hypotheses:

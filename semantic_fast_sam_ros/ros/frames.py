@@ -213,6 +213,7 @@ class FrameProcessor:
         camera.outputs.publish(
             image, result, config.output, header, opened.size, calibration, found
         )
+        camera.recall(result, header, opened.size)
         camera.points.offer(Labelled(image, result, header, config))
         publish_ms = 1000 * (time.perf_counter() - started)
         self._failures_in_a_row = 0

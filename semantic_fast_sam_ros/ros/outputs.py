@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.outputs.frame_outputs import (
     OVERLAY_JPEG,
     PACKED_INSTANCES,
     POINTS,
+    REMEMBERED,
     frame_contents,
 )
 from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, OutputSettings
@@ -62,6 +63,7 @@ class Outputs:
         prefix: str = '~',
         cloud: bool = False,
         queries: Queries | None = None,
+        memory: bool = False,
     ) -> None:
         """Create the publishers of PREFIX/label_image and so on, with a cloud if asked for.
 
@@ -71,13 +73,15 @@ class Outputs:
             prefix: of the names.
             cloud: whether there is one.
             queries: what is looked for; without it nobody gets what is made of vectors.
+            memory: whether objects are remembered: every image counts then.
         """
-        self._node, self._queries = node, queries
+        self._node, self._queries, self._memory = node, queries, memory
         profile = qos.output_qos(settings.reliability, settings.depth)
         # Subscribers that cannot be served are reported by ros/connections.py.
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         topics = TOPICS | ({PACKED_INSTANCES: Image} if settings.packed_instances else {})
         topics |= {POINTS: PointCloud2} if cloud else {}
+        topics |= {REMEMBERED: Detection2DArray} if memory else {}
         self._publishers = {
             topic: node.create_publisher(
                 kind, f'{prefix}/{topic}', profile, event_callbacks=silent
@@ -96,8 +100,8 @@ class Outputs:
 
     @property
     def subscribed(self) -> bool:
-        """Whether anybody takes what is published a frame."""
-        return any(map(self.wants, self._publishers))
+        """Whether anybody takes what is published a frame, or a memory does."""
+        return self._memory or any(map(self.wants, self._publishers))
 
     def wants(self, topic: str) -> bool:
         """Say whether anybody takes one of the topics, and there is something to publish on it."""
@@ -107,8 +111,8 @@ class Outputs:
 
     @property
     def wants_features(self) -> bool:
-        """Whether anybody takes what is made of the masks' vectors."""
-        return any(map(self.wants, OF_FEATURES))
+        """Whether anybody takes what is made of the masks' vectors, or a memory does."""
+        return self._memory or any(map(self.wants, OF_FEATURES))
 
     def lack(self) -> str:
         """Return why topics that somebody takes stay silent for good; '' if they do not."""

@@ -149,7 +149,7 @@ class Queries:
             self._refuse(error)
             return
         if asked is not None and self._encode is None:
-            self._refuse(ConfigError(self._lacking))
+            self._refuse(ConfigError(self.lacking))
             return
         self._asked = text
         self._submit(text)
@@ -205,7 +205,7 @@ class Queries:
         """Return why topics that somebody takes stay silent; '' if they do not."""
         if self._encode is not None or not topics:
             return ''
-        return f'nothing comes on {", ".join(topics)}: {self._lacking}'
+        return f'nothing comes on {", ".join(topics)}: {self.lacking}'
 
     @property
     def facts(self) -> dict[str, str]:
@@ -219,7 +219,8 @@ class Queries:
         }
 
     @property
-    def _lacking(self) -> str:
+    def lacking(self) -> str:
+        """What to say where the labeller has no vectors."""
         return (
             f'labeller {self._config().labeller!r} has no vectors of masks; clip, clip_dense, '
             'hybrid and ssa_engine have'

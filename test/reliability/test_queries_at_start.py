@@ -45,3 +45,18 @@ def test_a_labeller_without_vectors_says_so_and_labels(
     labels, sent = peer.collect(Image, f'{NAME}/label_image'), photo_message(2)
     peer.feed(peer.camera(), sent, lambda: [m for m in labels if m.header == sent.header])
     assert not features
+
+
+@pytest.mark.parametrize(
+    ('settings', 'reason'),
+    [
+        ({'tracking': 'off'}, 'set tracking to bytetrack'),
+        ({'tracking': 'bytetrack'}, "'closed_set' has no vectors"),
+    ],
+    ids=['no tracks', 'no vectors'],
+)
+def test_a_memory_of_nothing_fails_to_configure_with_the_reason(
+    start: Starter, diagnosis: Diagnosis, settings: dict[str, object], reason: str
+) -> None:
+    start(memory__keep_s=5.0, **settings)
+    diagnosis.until_message('cannot configure', 'memory.keep_s', reason)

@@ -12,8 +12,9 @@ Starter = Callable[..., RunningNode]
 POLICY = resource_folder('config') / 'sros2' / 'semantic_fast_sam.policy.xml'
 # Allowed and not always subscribed to: other settings, or only while somebody wants the output.
 SOMETIMES = {'/image/compressed', '/clock', '/parameter_events', '/camera_info', '/depth/image'}
-# Made where foxglove_msgs is installed; by Iron and later.
-MAYBE_PUBLISHED, NEWER = {f'{NAME}/annotations'}, {f'{NAME}/get_type_description'}
+# Made where foxglove_msgs is installed, or objects are remembered; by Iron and later.
+MAYBE_PUBLISHED = {f'{NAME}/annotations', f'{NAME}/query/remembered'}
+NEWER = {f'{NAME}/get_type_description'}
 
 
 def allowed(kind: str, permission: str) -> set[str]:

@@ -22,7 +22,8 @@ LABELS_PNG, COLOURS = 'label_image/compressed', 'label_colour'
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
 PACKED_INSTANCES, ANNOTATIONS, POINTS = 'packed_instances', 'annotations', 'points'
 FEATURES, FOUND, HEAT = 'features', 'query/detections', 'query/heat'
-OF_FEATURES = (FEATURES, FOUND, HEAT)  # made of the masks' vectors
+REMEMBERED = 'query/remembered'
+OF_FEATURES = (FEATURES, FOUND, HEAT, REMEMBERED)  # made of the masks' vectors
 MAX_PACKED_INSTANCE = 32767  # the sign of the 32 bits stays free
 # As image_transport writes them; its `compressed` subscribers read the encoding before the `;`.
 JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'
@@ -53,6 +54,7 @@ class Detection:
     centre: tuple[float, float]  # x, y in pixels
     size: tuple[float, float]  # width, height in pixels
     hypotheses: tuple[tuple[str, float], ...]  # class name and score, best first
+    seen_ns: int | None = None  # stamp of an earlier image that showed it last
 
 
 Content: TypeAlias = Pixels | Compressed | tuple[Detection, ...] | Outlines | Calibration
@@ -78,8 +80,8 @@ def frame_contents(
         calibration: of the image, for `camera_info`.
         found: what a query says of the masks, where there is one.
     """
-    height, width = size or parse_size(settings.size) or result.label_map.shape
-    sized = resize_result(result, (height, width))
+    sized = at_output_size(result, settings, size)
+    height, width = sized.label_map.shape
     builders: dict[str, Callable[[], Content]] = {
         'label_image': lambda: label_pixels(sized),
         LABELS_PNG: lambda: png(label_pixels(sized)),
@@ -106,6 +108,14 @@ def frame_contents(
             yield OVERLAY, Pixels(drawn, 'rgb8')
         if OVERLAY_JPEG in wanted:
             yield OVERLAY_JPEG, jpeg(drawn, settings.jpeg_quality)
+
+
+def at_output_size(
+    result: SegmentationResult, settings: OutputSettings, size: tuple[int, int] | None
+) -> SegmentationResult:
+    """Return a result at the size that messages give, else at that of the settings."""
+    height, width = size or parse_size(settings.size) or result.label_map.shape
+    return resize_result(result, (height, width))
 
 
 def label_pixels(result: SegmentationResult) -> Pixels:

@@ -27,7 +27,7 @@ from semantic_fast_sam_ros.core.settings.node import (
     fixed_bits,
 )
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF, ObjectSettings
-from semantic_fast_sam_ros.core.settings.query import QuerySettings
+from semantic_fast_sam_ros.core.settings.query import MemorySettings, QuerySettings
 from semantic_fast_sam_ros.core.settings.setting import Setting, Value, setting
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.yaml_values import converted, hint
@@ -49,6 +49,7 @@ class Config:
     cloud: CloudSettings = field(default_factory=CloudSettings)
     objects: ObjectSettings = field(default_factory=ObjectSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     labeller: str = setting(
         'closed_set',
         'closed_set: a dense segmenter votes in each mask; clip: open vocabulary, CLIP on the '

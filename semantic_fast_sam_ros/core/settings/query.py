@@ -1,4 +1,4 @@
-"""The settings of what is asked for in words."""
+"""The settings of what is asked for in words, and of what is remembered for it."""
 
 from dataclasses import dataclass
 
@@ -22,4 +22,18 @@ class QuerySettings:
         'what else a mask may show, as a list `wall, floor | ground`, beside the names of the '
         'vocabulary and clip.negatives; counts from the next query on',
         live=True,
+    )
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """Objects that a query finds though they are out of sight."""
+
+    keep_s: float = setting(
+        0.0,
+        'tracks are remembered for so long after they were seen last, for ~/query/remembered; '
+        'images are looked at without subscribers, too. 0: none is. Needs `tracking`, and a '
+        'labeller with vectors: clip, clip_dense, hybrid or ssa_engine',
+        minimum=0.0,
+        maximum=86_400.0,
     )
