@@ -32,6 +32,7 @@ COMMANDS = (
     'gpu-check',
     'export',
     'prefetch',
+    'check-profiles',
     'doctor',
 )
 ROS_MODULES = ('rclpy', 'ament_index_python', 'launch', 'launch_ros', 'cv_bridge')

@@ -12,7 +12,7 @@ import tiny_text
 from semantic_fast_sam_ros.core.base.folders import cache_folder
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.checksums import pin, pins_file
-from semantic_fast_sam_ros.core.networks.model_files import Model, models_of
+from semantic_fast_sam_ros.core.networks.model_files import Model, hub_name, models_of
 from semantic_fast_sam_ros.core.settings import profiles
 
 weights.silence_libraries()  # before any of them is imported, and finds a cache of its own
@@ -45,9 +45,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 @contextmanager
 def prefetched() -> Iterator[None]:
     """Have every model of every shipped profile in the cache, or in models/."""
-    found = {m for name in profiles.profiles() for m in models_of(profiles.load_profile(name))}
-    absent = [model for model in found if not (weights.models_folder() / model.name).exists()]
-    written = [_write(model) for model in absent]
+    written = [_write(model) for model in absent()]
     try:
         yield
     finally:
@@ -56,9 +54,31 @@ def prefetched() -> Iterator[None]:
             pins_file(path).unlink(missing_ok=True)
 
 
+def absent() -> list[Model]:
+    """Return the models of all shipped profiles that do not ship."""
+    found = [m for name in profiles.profiles() for m in models_of(profiles.load_profile(name))]
+    folder = weights.models_folder()
+    return [model for model in dict.fromkeys(found) if not (folder / model.name).exists()]
+
+
+def write_to_serve(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Write a network for each absent model; return files of releases, folders of the hub."""
+    releases: dict[str, Path] = {}
+    hub: dict[str, Path] = {}
+    for model in absent():
+        name = hub_name(model)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (releases if model.kind == 'checkpoint' else hub)[name] = _writer(model)(folder / name)
+    return releases, hub
+
+
+def _writer(model: Model) -> Callable[[Path], Path]:
+    return next(w for start, w in WRITERS.items() if model.name.startswith(start))
+
+
 def _write(model: Model) -> Path:
     """Write a network as `prefetch` leaves it; return what is to be removed again."""
-    writer = next(w for start, w in WRITERS.items() if model.name.startswith(start))
+    writer = _writer(model)
     if model.kind == 'checkpoint':
         file = cache_folder() / 'weights' / model.name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -66,19 +86,10 @@ def _write(model: Model) -> Path:
         return file
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    place = Path(HF_HUB_CACHE) / f'models--{_hub_name(model).replace("/", "--")}'
+    place = Path(HF_HUB_CACHE) / f'models--{hub_name(model).replace("/", "--")}'
     folder = place / 'snapshots' / COMMIT
     folder.mkdir(parents=True)
     (place / 'refs').mkdir()
     (place / 'refs' / 'main').write_text(COMMIT)
     pin(writer(folder))
     return place
-
-
-def _hub_name(model: Model) -> str:
-    if model.kind != 'open_clip':
-        return model.name
-    import open_clip
-
-    architecture, _, tag = model.name.partition('/')
-    return str(open_clip.get_pretrained_cfg(architecture, tag)['hf_hub']).rstrip('/')

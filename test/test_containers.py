@@ -1,10 +1,14 @@
 """The container and workflow files, which cannot be built here, name what exists."""
 
+import argparse
 import os
 import re
 from pathlib import Path
 
 import yaml
+
+from semantic_fast_sam_ros.core.settings.profiles import profiles
+from semantic_fast_sam_ros.tools import check_profiles
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / 'docker' / 'Dockerfile').read_text()
@@ -33,6 +37,19 @@ def test_the_workflow_runs_what_ci_runs():
     steps = [step.get('run') for step in workflow['jobs']['test']['steps']]
     assert [step for step in steps if step] == ['.ci/run']
     assert os.access(ROOT / '.ci' / 'run', os.X_OK)
+
+
+def test_the_weekly_workflow_tries_each_shipped_profile_once():
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'profiles.yml').read_text())
+    job = workflow['jobs']['check']
+    tried = [name for line in job['strategy']['matrix']['profiles'] for name in line.split()]
+    assert sorted(tried) == sorted(profiles())
+    (words,) = [step['run'] for step in job['steps'] if 'semantic_fast_sam' in step.get('run', '')]
+    options = re.findall(r'--[a-z]+', words)
+    parser = argparse.ArgumentParser()
+    check_profiles.add_arguments(parser)
+    assert set(options) <= parser._option_string_actions.keys()
+    assert 'scripts/setup' in [step.get('run') for step in job['steps']]
 
 
 def test_the_readme_says_that_nothing_of_it_was_built_here():

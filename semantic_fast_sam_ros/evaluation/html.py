@@ -1,6 +1,7 @@
 """Write a report as one HTML file that needs nothing beside it."""
 
 import base64
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -37,16 +38,16 @@ def write(plan: Plan, report: dict[str, Any]) -> str:
         f'<h1>{escape(title)}</h1>',
         f'<p>Measured by <code>python -m semantic_fast_sam_ros evaluate</code>: '
         f'{escape(markdown.summary(report))} {escape(markdown.temporal_note(report))}</p>',
-        _table(markdown.main_table(report)),
+        table(markdown.main_table(report)),
         _list([f'{row["name"]}: {row["about"]}' for row in report['rows']]),
         f'<section class="published"><h2>Published figures</h2><p>{NOTE}</p>',
-        _table(markdown.published_table()) + '</section>',
-        '<h2>IoU a class</h2>' + _table(markdown.class_table(report)),
-        '<h2>Time and memory</h2>' + _table(markdown.time_table(report)),
-        '<h2>Masks against true regions</h2>' + _table(masks) if masks else '',
-        f'<h2>Where the IoU is lost</h2><p>{markdown.GAP_NOTE}</p>' + _table(gap) if gap else '',
+        table(markdown.published_table()) + '</section>',
+        '<h2>IoU a class</h2>' + table(markdown.class_table(report)),
+        '<h2>Time and memory</h2>' + table(markdown.time_table(report)),
+        '<h2>Masks against true regions</h2>' + table(masks) if masks else '',
+        f'<h2>Where the IoU is lost</h2><p>{markdown.GAP_NOTE}</p>' + table(gap) if gap else '',
         '<h2>Errors by distance from the nearest true border</h2>',
-        _table(markdown.distance_table(report)),
+        table(markdown.distance_table(report)),
         '<h2>Plots</h2><div class="plots">',
         *(
             f'<figure>{svg}<figcaption>{escape(name)}</figcaption></figure>'
@@ -60,6 +61,11 @@ def write(plan: Plan, report: dict[str, Any]) -> str:
             for names, text in report['class_mapping'].items()
         ),
     ]
+    return page(title, sections)
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """Return a page of sections in HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<title>{escape(title)}</title>'
@@ -68,14 +74,15 @@ def write(plan: Plan, report: dict[str, Any]) -> str:
     )
 
 
-def _table(table: Table) -> str:
-    head, lines = table
+def table(content: Table) -> str:
+    """Return a table as HTML."""
+    head, lines = content
     top = ''.join(f'<th>{escape(cell)}</th>' for cell in head)
     body = ''.join(
         f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in line)}</tr>' for line in lines
     )
-    table = f'<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    whole = f'<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll">{whole}</div>'
 
 
 def _list(lines: list[str]) -> str:
@@ -116,12 +123,13 @@ def _pictures(plan: Plan, row: Row, name: str, value: float) -> str:
     errors[truth < 0] = (30, 30, 60)
     caption = f'{name}: mIoU {100 * value:.1f}. Left: labels. Right: red = wrong, dark = ignored.'
     return (
-        f'<figure><div class="pair">{_img(overlay)}{_img(errors)}</div>'
+        f'<figure><div class="pair">{picture(overlay)}{picture(errors)}</div>'
         f'<figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 
-def _img(image: NDArray[np.uint8]) -> str:
+def picture(image: NDArray[np.uint8]) -> str:
+    """Return an image (H, W, 3) RGB as HTML that carries it."""
     done, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     assert done
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}">'

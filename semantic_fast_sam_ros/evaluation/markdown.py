@@ -152,9 +152,9 @@ def write_regions(report: dict[str, Any]) -> str:
         f'{report["dataset"]}, split {report["split"]}, {report["images"]} images{stride}, '
         f'{rows[0]["annotations"]} annotations; {report["torch_threads"]} threads. Per cent where '
         'no unit stands.',
-        _pipes(masks),
+        pipes(masks),
         'AR@100 by size of the regions (small: below 32² pixels, large: from 96²):',
-        _pipes((['row', *sizes, 'ms'], lines)),
+        pipes((['row', *sizes, 'ms'], lines)),
     ]
     return '\n\n'.join(parts) + '\n'
 
@@ -163,24 +163,24 @@ def write(report: dict[str, Any]) -> str:
     """Return the whole report."""
     parts = [
         summary(report),
-        _pipes(main_table(report)),
+        pipes(main_table(report)),
         '\n'.join(f'- `{row["name"]}`: {row["about"]}' for row in report['rows']),
         *(
             f'Classes of {names}:\n\n```\n{text}```'
             for names, text in report['class_mapping'].items()
         ),
         '### IoU a class',
-        _pipes(class_table(report)),
+        pipes(class_table(report)),
         '### Time and memory',
-        _pipes(time_table(report)),
+        pipes(time_table(report)),
     ]
     if (masks := mask_table(report)) is not None:
-        parts += ['### Masks against true regions', _pipes(masks)]
+        parts += ['### Masks against true regions', pipes(masks)]
     if (gap := gap_table(report)) is not None:
-        parts += ['### Where the IoU is lost', GAP_NOTE, _pipes(gap)]
+        parts += ['### Where the IoU is lost', GAP_NOTE, pipes(gap)]
     parts += ['### Errors by distance from the nearest true border']
-    parts += [_pipes(distance_table(report)), '### Published figures', NOTE]
-    parts += [_pipes(published_table()), temporal_note(report)]
+    parts += [pipes(distance_table(report)), '### Published figures', NOTE]
+    parts += [pipes(published_table()), temporal_note(report)]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
@@ -211,7 +211,9 @@ def _bins(row: dict[str, Any]) -> list[dict[str, int]]:
     return bins
 
 
-def _pipes(table: Table) -> str:
+def pipes(table: Table) -> str:
+    """Return a table as Markdown."""
+
     def line(cells: Iterable[str]) -> str:
         return f'| {" | ".join(cells)} |'
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError, first_line
 
 LIMIT_S = 270.0  # nothing is begun after it
 SIZES = ((480, 640), (1080, 1920))
@@ -110,8 +110,7 @@ def _add(found: Report, name: str, work: Callable[[], Row]) -> None:
     except ModuleNotFoundError as error:
         found.skipped[name] = f'{error.name} is not installed'
     except Exception as error:  # a GPU's libraries raise anything
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        found.skipped[name] = f'{type(error).__name__}: {reason}'
+        found.skipped[name] = f'{type(error).__name__}: {first_line(error)}'
 
 
 def markdown(content: Row) -> str:

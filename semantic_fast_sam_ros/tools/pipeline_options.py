@@ -21,6 +21,11 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         help='shipped profile or parameter file (default: embedded)',
     )
     parser.add_argument('--vocabulary', default='', help="names to use instead of the profile's")
+    add_setting_arguments(parser)
+
+
+def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --device and --set."""
     parser.add_argument('--device', default='', help="cpu, cuda:0, ... instead of the profile's")
     parser.add_argument(
         '--set',
@@ -37,15 +42,9 @@ def config_from(arguments: argparse.Namespace) -> Config:
     Raises:
         ConfigError: an option is malformed, or a setting unknown, out of range or the node's only.
     """
-    values: dict[str, object] = {}
-    for text in arguments.set:
-        name, equals, value = text.partition('=')
-        if not equals:
-            raise ConfigError(f'--set takes NAME=VALUE, not {text!r}')
-        values[name.strip()] = parse_yaml(value, f'--set {name}')
-    for name in ('vocabulary', 'device'):
-        if getattr(arguments, name):
-            values[name] = getattr(arguments, name)
+    values = settings_from(arguments)
+    if arguments.vocabulary:
+        values['vocabulary'] = arguments.vocabulary
     config = load_profile(arguments.profile, values)
     if config.output.size == CAMERA_INFO:
         raise ConfigError(
@@ -53,6 +52,23 @@ def config_from(arguments: argparse.Namespace) -> Config:
             'give --set output.size=WIDTHxHEIGHT, or input'
         )
     return config
+
+
+def settings_from(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return the settings that --device and --set give, by name.
+
+    Raises:
+        ConfigError: an option is malformed.
+    """
+    values: dict[str, object] = {}
+    for text in arguments.set:
+        name, equals, value = text.partition('=')
+        if not equals:
+            raise ConfigError(f'--set takes NAME=VALUE, not {text!r}')
+        values[name.strip()] = parse_yaml(value, f'--set {name}')
+    if arguments.device:
+        values['device'] = arguments.device
+    return values
 
 
 def offline_config_from(arguments: argparse.Namespace, tracks: bool = False) -> Config:

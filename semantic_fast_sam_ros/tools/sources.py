@@ -83,11 +83,20 @@ def open_source(
 
 
 def street_photo() -> Rgb:
-    """Return the street scene that ultralytics ships, without importing it and torch."""
-    found = importlib.util.find_spec('ultralytics')
+    """Return the street scene that ultralytics ships."""
+    return read_image(photo_file('ultralytics', 'assets/bus.jpg'), MAXIMUM_PIXELS)
+
+
+def photo_file(package: str, file: str) -> Path:
+    """Return a photo that an installed package ships, without importing that.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise ModuleNotFoundError('ultralytics is not installed', name='ultralytics')
-    return read_image(Path(found.origin).parent / 'assets' / 'bus.jpg', MAXIMUM_PIXELS)
+        raise ModuleNotFoundError(f'{package} is not installed', name=package)
+    return Path(found.origin).parent / file
 
 
 def virtual_camera(photo: Rgb, size: tuple[int, int] = (480, 640)) -> Iterator[Frame]:

@@ -31,3 +31,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if close:
         return f' (did you mean {close[0]!r}?)'
     return f' (known: {", ".join(options[:20])}{", ..." if len(options) > 20 else ""})'
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or else its kind."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

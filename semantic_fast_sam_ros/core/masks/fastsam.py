@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ModelError, first_line
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
 from semantic_fast_sam_ros.core.masks.merging import one_class, picked
@@ -181,4 +181,4 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, TypeError) and error.__cause__ is None:
         return 'it holds weights without the network that they are of: save the network itself'
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return first_line(error)

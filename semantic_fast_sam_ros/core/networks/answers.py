@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.base.errors import ModelError, NetworkError
+from semantic_fast_sam_ros.core.base.errors import ModelError, NetworkError, first_line
 from semantic_fast_sam_ros.core.networks.memory import ran_out
 
 BACKGROUND = 'background'  # what a pixel is that the one class of a network is not
@@ -88,5 +88,6 @@ def refused_models(names: Sequence[str]) -> Iterator[None]:
     except (NetworkError, RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
         if ran_out(error):
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f'tried on a grey image, {" + ".join(names)} failed: {reason}') from error
+        raise ModelError(
+            f'tried on a grey image, {" + ".join(names)} failed: {first_line(error)}'
+        ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ModelError, first_line
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.core.networks.batching import Network
 from semantic_fast_sam_ros.core.networks.conversions import (
@@ -83,8 +83,7 @@ def load_network(
     except ModelError:
         raise
     except Exception as error:  # whatever the exporters and libraries raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        log.warning('%s cannot run %s, torch does: %s', name, source.name, reason)
+        log.warning('%s cannot run %s, torch does: %s', name, source.name, first_line(error))
         return module()
 
 

@@ -140,12 +140,21 @@ def _clip_folder(name: str, policy: Policy) -> Path:
     Named by a folder, one in models/, a hub name, or `ARCHITECTURE/TAG` of open_clip's list such
     as `MobileCLIP2-S0/dfndr2b`.
     """
-    if not _is_clip_folder(name):
-        name = _hub_name(name.removeprefix('hf-hub:'))
-    return weights.pretrained_folder(name, policy, CLIP_CONFIG)
+    place = name if _is_clip_folder(name) else _clip_hub(name)
+    return weights.pretrained_folder(place, policy, CLIP_CONFIG)
 
 
-def _hub_name(name: str) -> str:
+def hub_name(model: Model) -> str:
+    """Return where the hub has a model that comes from there.
+
+    Raises:
+        ModelError: open_clip's list has no such set of weights.
+    """
+    return _clip_hub(model.name) if model.kind == 'open_clip' else model.name
+
+
+def _clip_hub(name: str) -> str:
+    name = name.removeprefix('hf-hub:')
     return HUBS[name] if name in HUBS else hub_of(name)
 
 

@@ -1,24 +1,20 @@
 """Find, download and verify model files, and keep every library off the network and the home."""
 
 import contextlib
-import http.client
 import os
 import re
-import sys
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ModelError, first_line
 from semantic_fast_sam_ros.core.base.folders import cache_folder, resource_folder
 from semantic_fast_sam_ros.core.networks.checksums import pin, pins_file, verify
+from semantic_fast_sam_ros.core.networks.downloads import download
 
-DOWNLOAD_TIMEOUT_S = 10.0
 HUB_TIMEOUT_S = 8.0  # for the first answer of the model hub, which waits for ever otherwise
 PREFETCH = 'python -m semantic_fast_sam_ros prefetch'
 _ASSETS = 'https://github.com/ultralytics/assets/releases/download/v8.4.0'
-# Licence of all of these: AGPL-3.0.
 KNOWN = {
     name: f'{_ASSETS}/{name}'
     for name in (
@@ -33,9 +29,12 @@ KNOWN = {
     )
 }
 CHECKPOINT_SUFFIXES = ('.pt', '.ts')  # of files; other models are folders
+# Of the known files: ultralytics' networks, and Apple's text encoders (MobileCLIP).
+LICENCES = {'.pt': 'AGPL-3.0', '.ts': 'apple-amlr (research only)'}
 HUB_NAME = re.compile(r'\w+([.-]\w+)*/\w+([.-]\w+)*(?<!\.git)', re.ASCII)  # nearly all of them
 # What a Hugging Face segmenter needs: no training states, no other frameworks' weights.
 PRETRAINED_PATTERNS = ('*.json', '*.txt', '*.model', '*.safetensors', '*.bin')
+_SAFE_TWIN = re.compile(r'pytorch_model(.*)\.bin$')
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
     except ModelError:
         raise
     except Exception as error:  # the hub client lets through what its HTTP library raises
-        reason = f'download failed ({_first_line(error)}); `{PREFETCH} {name}` brings it'
+        reason = f'download failed ({first_line(error)}); `{PREFETCH} {name}` brings it'
     raise _missing(name, [*places, cache_folder() / 'huggingface'], reason)
 
 
@@ -141,9 +140,8 @@ def _cached_snapshot(name: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
-            name, local_files_only=True, allow_patterns=list(PRETRAINED_PATTERNS)
-        )
+        # No file is asked for: the pins tell whether all that was brought is there.
+        found = snapshot_download(name, local_files_only=True, allow_patterns=[])
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
@@ -162,46 +160,36 @@ def _in_the_hub_cache(name: str) -> bool:
 
 
 def _download_snapshot(name: str) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
-    folder = Path(snapshot_download(name, allow_patterns=list(PRETRAINED_PATTERNS)))
+    wanted, _ = hub_files(name)
+    folder = Path(snapshot_download(name, allow_patterns=list(wanted)))
     pin(folder)
     return folder
+
+
+def hub_files(name: str) -> tuple[dict[str, int], str]:
+    """Ask the hub which of a model's files are brought: bytes by name, and the model's licence.
+
+    Weights that lie there in two formats are brought in the safe one.
+    """
+    from huggingface_hub import HfApi
+
+    found = HfApi().model_info(name, timeout=HUB_TIMEOUT_S, files_metadata=True)
+    sizes = {file.rfilename: file.size or 0 for file in found.siblings or []}
+    wanted = {
+        file: size
+        for file, size in sizes.items()
+        if any(fnmatch(file, pattern) for pattern in PRETRAINED_PATTERNS)
+        and _SAFE_TWIN.sub(r'model\1.safetensors', file) not in sizes.keys() - {file}
+    }
+    licences = [tag for tag in found.tags or [] if tag.startswith('license:')]
+    return wanted, licences[0].partition(':')[2] if licences else 'not stated'
 
 
 def models_folder() -> Path:
     """Return the folder of the models that ship."""
     return resource_folder('models')
-
-
-def download(url: str, target: Path) -> Path:
-    """Download a file with a progress line, pin its checksum, and return it.
-
-    Raises:
-        ModelError: the network, the server or the disk refused; nothing partial stays behind.
-    """
-    partial = target.with_suffix('.part')
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_S) as response,
-            partial.open('wb') as file,
-        ):
-            size = int(response.headers.get('Content-Length') or 0)
-            for done in _copy(response, file):
-                print(f'\r{target.name}: {_progress(done, size)}', end='', file=sys.stderr)
-        print(file=sys.stderr)
-        if size and partial.stat().st_size != size:
-            raise OSError(f'got {partial.stat().st_size} of {size} bytes')
-        pin(target, partial)
-        partial.replace(target)
-    except (OSError, http.client.HTTPException) as error:
-        raise ModelError(f'cannot download {url} to {target}: {error}') from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-    return target
 
 
 def _trusted(path: Path, policy: Policy) -> Path:
@@ -225,20 +213,3 @@ def _trusted(path: Path, policy: Policy) -> Path:
 def _missing(name: str, places: list[Path], advice: str) -> ModelError:
     looked = ', '.join(map(str, places))
     return ModelError(f'model {name!r} is not here (looked in {looked}): {advice}')
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _copy(source: object, target: object) -> Iterator[int]:
-    done = 0
-    while block := source.read(1 << 18):  # type: ignore[attr-defined]
-        target.write(block)  # type: ignore[attr-defined]
-        done += len(block)
-        yield done
-
-
-def _progress(done: int, size: int) -> str:
-    megabytes = f'{done / 1e6:.1f} MB'
-    return f'{100 * done / size:3.0f} % of {size / 1e6:.1f} MB' if size else megabytes

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hub
 import pytest
 import tiny
+from public_servers import serve
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = 'somebody/tiny-oneformer'  # the family that asks for a second repository
@@ -64,8 +64,8 @@ def test_a_hub_model_needs_the_network_once_and_only_the_cache(
     tiny_folder: Callable[[str], Path], environment: dict[str, str], tmp_path: Path
 ) -> None:
     home = tmp_path / 'home'
-    with hub.serve({NAME: tiny_folder('oneformer')}) as address:
-        label('network', NAME, environment | {'HF_ENDPOINT': address})
+    with serve(hub={NAME: tiny_folder('oneformer')}) as servers:
+        label('network', NAME, environment | {'HF_ENDPOINT': servers.address})
     present = files(home)
     assert any(name.endswith('model.safetensors') for name in present)
     assert all(name.startswith('.cache/semantic_fast_sam_ros/') for name in present)

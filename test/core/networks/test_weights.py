@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from public_servers import visit
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.networks import checksums, weights
+from semantic_fast_sam_ros.core.networks import checksums, downloads, weights
 from semantic_fast_sam_ros.core.networks.weights import Policy
 
 CONTENT = b'weights' * 1000
@@ -76,7 +77,7 @@ def test_a_dead_server_fails_in_seconds_and_leaves_nothing(
     started = time.monotonic()
     with pytest.raises(ModelError, match='cannot download'):
         weights.checkpoint_file('FastSAM-s.pt', Policy())
-    assert time.monotonic() - started < weights.DOWNLOAD_TIMEOUT_S
+    assert time.monotonic() - started < downloads.TIMEOUT_S
     assert not [p for p in cache.rglob('*') if p.is_file()]
 
 
@@ -193,7 +194,7 @@ def test_a_hub_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(weights, 'HUB_TIMEOUT_S', 0.5)
     with socket.create_server(('127.0.0.1', 0)) as silent:
-        hub_at(f'http://127.0.0.1:{silent.getsockname()[1]}', tmp_path, monkeypatch)
+        visit(f'http://127.0.0.1:{silent.getsockname()[1]}', tmp_path, monkeypatch)
         started = time.monotonic()
         with pytest.raises(ModelError, match=r'download failed \(.*timed out'):
             weights.pretrained_folder('somebody/model', Policy())
@@ -203,21 +204,13 @@ def test_a_hub_that_never_answers_is_given_up(
 def test_an_unreachable_hub_fails_in_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub_at('http://127.0.0.1:9', tmp_path, monkeypatch)
+    visit('http://127.0.0.1:9', tmp_path, monkeypatch)
     started = time.monotonic()
     with pytest.raises(ModelError) as refused:
         weights.pretrained_folder('somebody/model', Policy())
     message = str(refused.value)
     assert all(word in message for word in ('somebody/model', 'download failed', 'prefetch'))
     assert time.monotonic() - started < 10
-
-
-def hub_at(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the hub's client, which may be imported already, elsewhere."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, 'ENDPOINT', address)
-    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(folder / 'hub'))
 
 
 def test_offline_says_which_file_where_and_how() -> None:
@@ -242,3 +235,17 @@ def test_a_shipped_model_is_found_by_its_name() -> None:
     offline = Policy(offline=True)
     assert weights.pretrained_folder('clip_camvid', offline, 'open_clip_config.json').is_dir()
     assert weights.checkpoint_file('fastsam_n.pt', Policy(offline=True)).is_file()
+
+
+@pytest.mark.parametrize('name', sorted(weights.KNOWN))
+def test_known_files_lie_where_ultralytics_looks_for_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights.silence_libraries()
+    from ultralytics.utils import downloads as of_ultralytics
+
+    asked: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(of_ultralytics, 'safe_download', lambda url, **_: asked.append(url))
+    of_ultralytics.attempt_download_asset(name)
+    assert asked == [weights.KNOWN[name]]
