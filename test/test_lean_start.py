@@ -86,10 +86,15 @@ def test_shipped_profile_builds_only_what_is_not_converted() -> None:
         assert found['built'] == [] and not imported(found, *HEAVY, *SCIPY)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec('open_clip'), reason='open_clip is not installed')
-def test_open_vocabulary_builds_the_clip_network_and_nothing_of_ultralytics() -> None:
+@pytest.mark.skipif(not importlib.util.find_spec('openvino'), reason='openvino is not installed')
+def test_clip_is_built_for_names_that_are_new_and_not_for_known_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path / 'cache'))
+    first, second = loaded('embedded_open'), loaded('embedded_open')
     # open_clip itself imports torchvision, and transformers and timm where they are installed.
-    found = loaded('embedded_open')
-    assert imported(found, *HEAVY) >= {'open_clip', 'torchvision'}
-    assert 'ultralytics' not in found['modules']
-    assert 'SegmentationModel' not in found['built']
+    assert imported(first, *HEAVY) >= {'open_clip', 'torchvision'}
+    assert 'ultralytics' not in first['modules'] and 'SegmentationModel' not in first['built']
+    assert second['built'] == [] and not imported(second, *HEAVY)
+    other = loaded('embedded_open', vocabulary='road, zebra')
+    assert 'open_clip' in other['modules']

@@ -87,6 +87,11 @@ def load_network(
         return module()
 
 
+def runs_outside_torch(source: Path, runtime: Runtime) -> bool:
+    """Say whether `load_network` will hand a network's conversion to another library."""
+    return _backend(source, runtime) not in ('torch', 'compile')
+
+
 def _backend(source: Path, runtime: Runtime) -> str:
     if runtime.backend != 'auto':
         return runtime.backend

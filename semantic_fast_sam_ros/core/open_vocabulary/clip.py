@@ -12,6 +12,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
     TEMPLATES,
     TextClassifier,
+    all_texts,
     build_classifier,
     name_masks,
 )
@@ -50,10 +51,9 @@ class ClipLabeller:
 
     def prepare(self, vocabulary: Vocabulary) -> TextClassifier:
         """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
-        settings = self._config.clip
-        return build_classifier(
-            self.model, vocabulary, TEMPLATES[settings.templates], settings.negatives
-        )
+        templates, negatives = TEMPLATES[self._config.clip.templates], self._config.clip.negatives
+        self.model.remember(all_texts(vocabulary, templates, negatives))
+        return build_classifier(self.model, vocabulary, templates, negatives)
 
     def use(self, prepared: TextClassifier) -> None:
         """Name masks by this vocabulary from the next image on."""

@@ -4,9 +4,9 @@ import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as functional
@@ -16,11 +16,14 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.networks import model_files, weights
 from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork
-from semantic_fast_sam_ros.core.networks.engines import load_network
+from semantic_fast_sam_ros.core.networks.engines import load_network, runs_outside_torch
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
+from semantic_fast_sam_ros.core.open_vocabulary.known_texts import Encoded, KnownTexts
 from semantic_fast_sam_ros.core.settings.models import ClipSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
+
+Load: TypeAlias = Callable[[], tuple[Any, Any]]
 
 TEXT_BATCH = 256  # texts encoded at once
 # Crops encoded at once, neither more nor fewer, where it is not torch that encodes them: other
@@ -33,49 +36,77 @@ EXACT_CONVOLUTIONS = 2
 class ClipModel(RunsNetwork):
     """The image and the text encoder of an open_clip network, with its preprocessing."""
 
-    def __init__(self, network: Any, tokenizer: Any, source: Path, runtime: Runtime) -> None:
-        """Wrap a network that `load_clip` loaded.
+    def __init__(self, load: Load, source: Path, runtime: Runtime) -> None:
+        """Prepare a network.
 
         Args:
-            network: of open_clip.
-            tokenizer: its own.
-            source: the file or folder that its weights came from.
+            load: returns the network and its tokenizer, of open_clip. Called only where torch
+                runs the network, it is still to be converted, or a text is not known.
+            source: the file or folder that its weights come from.
             runtime: what it runs on; the text encoder always on torch.
 
         Raises:
             ModelError: see `load_network`.
         """
         self._device, self._dtype = runtime.device, runtime.dtype
-        device = runtime.device
-        preprocess = network.visual.preprocess_cfg
-        self.size = _square(network.visual.image_size)
-        self.mean = torch.tensor(preprocess['mean'], device=device) * 255  # (3,) RGB, 0-255
-        self._std = torch.tensor(preprocess['std'], device=device) * 255
-        self.scale = float(network.logit_scale.detach().float().exp())  # of cosines to logits
-        self.network = network.to(device=device, dtype=self._dtype).eval().requires_grad_(False)
         self.source = source
-        self._tokenizer, self._encoding = tokenizer, threading.Lock()
+        self._load, self._encoding = functools.cache(load), threading.Lock()
+        # Else the network is there for texts, too. A file alone does not tell its architecture.
+        spared = source.is_dir() and runs_outside_torch(source, runtime)
+        self._known = KnownTexts(source) if spared else None
+        facts = (self._known and self._known.facts) or self._facts
+        self.size = int(facts['size'])
+        self.dimension = int(facts['dimension'])  # of its vectors
+        self.mean = torch.tensor(facts['mean'], device=self._device) * 255  # (3,) RGB, 0-255
+        self._std = torch.tensor(facts['std'], device=self._device) * 255
+        self.scale = float(facts['scale'])  # of cosines to logits
         shape = (CROP_BATCH, 3, self.size, self.size)
-        tower = _ImageTower(self.network)
-        self._network = load_network(lambda: tower, source, runtime, shape, EXACT_CONVOLUTIONS)
+        self._network = load_network(
+            lambda: _ImageTower(self.network), source, runtime, shape, EXACT_CONVOLUTIONS
+        )
+
+    @functools.cached_property
+    def network(self) -> Any:
+        """The network of open_clip."""
+        network, _ = self._load()
+        return network.to(device=self._device, dtype=self._dtype).eval().requires_grad_(False)
+
+    @functools.cached_property
+    @torch.inference_mode()
+    def _facts(self) -> dict[str, Any]:
+        """What is to be known of the network while it is not loaded."""
+        network, tokenizer = self.network, self._load()[1]
+        preprocess = network.visual.preprocess_cfg
+        return {
+            'dimension': int(network.encode_text(tokenizer([''])).shape[1]),
+            'size': _square(network.visual.image_size),
+            'mean': list(preprocess['mean']),
+            'std': list(preprocess['std']),
+            'scale': float(network.logit_scale.detach().float().exp()),
+        }
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return unit vectors, (T, dim) float32, of any number of texts."""
+        if self._known and (known := self._known.find(texts)):
+            return known.vectors
         vectors = []
         for start in range(0, len(texts), TEXT_BATCH):
             tokens = self._tokens(texts[start : start + TEXT_BATCH]).to(self._device)
             vectors.append(self.network.encode_text(tokens).float())
         return functional.normalize(torch.cat(vectors), dim=1)
 
-    @functools.cached_property
-    def dimension(self) -> int:
-        """The length of its vectors."""
-        return int(self.encode_texts(['']).shape[1])
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode texts such that the next start need not, where it can do without the network."""
+        if self._known and self._known.find(texts) is None:
+            encoded = Encoded(self._tokens(texts), self.encode_texts(texts))
+            self._known.keep(texts, encoded, self._facts)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
+        if self._known and (known := self._known.find(texts)):
+            return known.tokens
         with self._encoding:  # Hugging Face tokenizers serve one thread at a time
-            tokens: Tensor = self._tokenizer(list(texts))
+            tokens: Tensor = self._load()[1](list(texts))
             return tokens
 
     def require_distinct(self, vocabulary: Vocabulary, templates: Sequence[str]) -> None:
@@ -140,15 +171,19 @@ def load_clip(settings: ClipSettings, policy: Policy, runtime: Runtime) -> ClipM
             the runtime's backend cannot run it.
     """
     weights.silence_libraries()
-    import open_clip
-
     with _quiet():
         source = model_files.clip_model(settings).find(policy)
+    return ClipModel(functools.partial(_load, settings, source), source, runtime)
+
+
+def _load(settings: ClipSettings, source: Path) -> tuple[Any, Any]:
+    """Return the network and its tokenizer; open_clip's import takes seconds and 300 MB."""
+    with _quiet():
+        import open_clip
+
         if settings.checkpoint:
-            network, tokenizer = _from_file(open_clip, source, settings.model)
-        else:
-            network, tokenizer = _from_folder(open_clip, source)
-    return ClipModel(network, tokenizer, source, runtime)
+            return _from_file(open_clip, source, settings.model)
+        return _from_folder(open_clip, source)
 
 
 def _from_folder(open_clip: Any, folder: Path) -> tuple[Any, Any]:

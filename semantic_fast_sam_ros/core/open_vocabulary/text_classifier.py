@@ -90,6 +90,15 @@ def build_classifier(
     )
 
 
+def all_texts(vocabulary: Vocabulary, templates: Sequence[str], negatives: str = '') -> list[str]:
+    """Return what `build_classifier` has encoded, and the classes' own names, each once."""
+    classes = [*vocabulary.classes, *extra_negatives(vocabulary, negatives)]
+    looks = [look for c in classes for look in (c.names, *c.appearances)]
+    return list(
+        dict.fromkeys(t.format(name) for look in looks for name in look for t in templates)
+    )
+
+
 def look_vectors(
     encoder: TextEncoder, looks: Sequence[Sequence[str]], templates: Sequence[str]
 ) -> Tensor:

@@ -103,7 +103,7 @@ def test_no_masks_give_no_labels(model: ClipModel) -> None:
 
 
 def test_tower_without_places_is_refused(model: ClipModel) -> None:
-    other = ClipModel(model.network, None, Path('anywhere'), Runtime(CPU))
+    other = ClipModel(model._load, Path('anywhere'), Runtime(CPU))
     visual = other.network.visual
     other.network.visual = torch.nn.Identity()
     try:
