@@ -59,6 +59,7 @@ class ObjectTracker:
         Raises:
             ConfigError: a library is missing.
         """
+        things.shipped()  # read now, not in the first image
         self._ids, self._keep_s = ids, keep_s
         self._method = _bytetrack(keep_s)
         self._numbers: dict[int, int] = {}  # the method's own ids -> numbers

@@ -24,7 +24,7 @@ def is_thing(c: SemanticClass) -> bool:
     if c.thing is not None:
         return c.thing
     for name in c.names:
-        for words in _shipped():
+        for words in shipped():
             if known := words.find(name):
                 return known.thing is not False
     return True
@@ -39,5 +39,6 @@ def kinds(vocabulary: Vocabulary) -> NDArray[np.int8]:
 
 
 @functools.cache
-def _shipped() -> tuple[Vocabulary, ...]:
+def shipped() -> tuple[Vocabulary, ...]:
+    """Return the vocabularies of KNOWN; the first time, reading them takes a while."""
     return tuple(vocabulary_files.resolve(name) for name in KNOWN)
