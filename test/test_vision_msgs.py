@@ -13,6 +13,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from vision_msgs.msg import (
     Detection2D,
     Detection2DArray,
+    Detection3D,
+    Detection3DArray,
     LabelInfo,
     ObjectHypothesisWithPose,
     VisionClass,
@@ -21,9 +23,10 @@ from vision_msgs.msg import (
 from semantic_fast_sam_ros.tools.doctor import type_hash
 
 DEADLINE_S = 10.0
-# Of the released package, as given in the project's requirements.
+# Of the released package, 4.1.1.
 HASHES = {
     Detection2DArray: 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+    Detection3DArray: 'RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018',
     LabelInfo: 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
 }
 
@@ -61,6 +64,16 @@ def test_detections_survive_the_wire():
     detection.results = [result]
     sent = Detection2DArray(detections=[detection])
     assert deserialize_message(serialize_message(sent), Detection2DArray) == sent
+
+
+def test_boxes_in_space_survive_the_wire():
+    detection = Detection3D(id='7')
+    detection.bbox.center.position.z, detection.bbox.size.x = 2.5, 0.75
+    result = ObjectHypothesisWithPose()
+    result.pose.covariance[0] = 0.25
+    detection.results = [result]
+    sent = Detection3DArray(detections=[detection])
+    assert deserialize_message(serialize_message(sent), Detection3DArray) == sent
 
 
 def test_label_info_survives_the_wire():

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -27,11 +27,14 @@ from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF
 from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
+from semantic_fast_sam_ros.ros.depth import DepthOutputs, stamp_ns
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
-from semantic_fast_sam_ros.ros.points import PointsOutput, stamp_ns
 from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
+
+if TYPE_CHECKING:
+    from semantic_fast_sam_ros.ros.objects import ObjectBoxes
 
 INPUT_TOPIC = 'image'
 BEFORE_S = 1.0  # after such a pause, labels say nothing of the next image
@@ -61,8 +64,8 @@ class Camera:
             queries: what is looked for in its images.
 
         Raises:
-            ConfigError: tracking needs a library that is missing, or the memory tracks or
-                vectors that there are not.
+            ConfigError: tracking, or boxes in another frame, needs a library that is missing, or
+                the memory tracks or vectors that there are not.
         """
         self.name = name
         now, prefix = config(), f'~/{name}'.rstrip('/')
@@ -70,11 +73,19 @@ class Camera:
         if now.tracking == BYTETRACK:
             self._tracker = ObjectTracker(track_ids, now.objects.track_keep_s)
         self._memory, self._queries = _memory(now, queries), queries
-        remembers = self._memory is not None
-        self.outputs = Outputs(node, now.output, prefix, now.cloud.enabled, queries, remembers)
+        self.boxes = _boxes(node, now)
+        self.outputs = Outputs(
+            node,
+            now.output,
+            prefix,
+            now.cloud.enabled,
+            queries,
+            memory=self._memory is not None,
+            further=self.boxes.topics if self.boxes else {},
+        )
         depth_topic = self._named(DEPTH_TOPIC)
         self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
-        self.points = PointsOutput(node, depth_topic, self.geometry.depth, self.outputs)
+        self.depth = DepthOutputs(node, depth_topic, self.geometry.depth, self.outputs, self.boxes)
         self.statistics = FrameStatistics()
         self.tone = ToneMapper()  # of its 16-bit images
         self._node, self._config, self._receive = node, config, receive
@@ -107,7 +118,7 @@ class Camera:
     def unsubscribe(self) -> None:
         """Stop listening; may be called twice."""
         self.geometry.close()
-        self.points.close()
+        self.depth.close()
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -116,6 +127,8 @@ class Camera:
         """Remove all topics."""
         self.unsubscribe()
         self.outputs.destroy()
+        if self.boxes is not None:
+            self.boxes.close()
         if self._tracker is not None:
             self._tracker.close()
 
@@ -175,7 +188,7 @@ class Camera:
         found = {
             diagnostics.OUTPUT: connections.output_problem(self._node, self.outputs.publishers),
             diagnostics.GEOMETRY: self.geometry.problem(),
-            diagnostics.CLOUD: self.points.problem(),
+            diagnostics.CLOUD: self.depth.problem(),
             diagnostics.TONE: self.tone.warning,
             diagnostics.FEATURES: self.outputs.lack(),
         }
@@ -193,7 +206,7 @@ class Camera:
     def _look(self) -> None:
         """Listen to what is needed now beside the images."""
         self.geometry.look(self._config(), self.outputs)
-        self.points.look()
+        self.depth.look()
 
     @property
     def _settings(self) -> InputSettings:
@@ -225,6 +238,15 @@ def _memory(config: Config, queries: Queries) -> ObjectMemory | None:
     if not queries.fills(FEATURES):
         raise ConfigError(f'memory.keep_s has nothing to keep: {queries.lacking}')
     return ObjectMemory(keep_s)
+
+
+def _boxes(node: LifecycleNode, config: Config) -> 'ObjectBoxes | None':
+    """Return what makes boxes, where asked for: only then are their messages imported."""
+    if not config.objects.boxes_3d:
+        return None
+    from semantic_fast_sam_ros.ros.objects import ObjectBoxes
+
+    return ObjectBoxes(node, config.objects.frame)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from semantic_fast_sam_ros.ros import conversions, field_bridge
 from semantic_fast_sam_ros.ros.budget import Budget, degraded, describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
+from semantic_fast_sam_ros.ros.depth import Labelled
 from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
-from semantic_fast_sam_ros.ros.points import Labelled
 from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 from semantic_fast_sam_ros.ros.worker import Outcome, Rest, attempt
@@ -165,7 +165,7 @@ class FrameProcessor:
         self._adapt(config)
         started = time.perf_counter()
         size = camera.geometry.size(config)
-        camera.points.expect(header)
+        camera.depth.expect(header)
         camera.tone.mode = config.input.mono16
         image = decode(frame.message, config.input.maximum_pixels, camera.tone)
         decode_ms = 1000 * (time.perf_counter() - started)
@@ -214,7 +214,7 @@ class FrameProcessor:
             image, result, config.output, header, opened.size, calibration, found
         )
         camera.recall(result, header, opened.size)
-        camera.points.offer(Labelled(image, result, header, config))
+        camera.depth.offer(Labelled(image, result, header, config))
         publish_ms = 1000 * (time.perf_counter() - started)
         self._failures_in_a_row = 0
         stages = {

@@ -4,7 +4,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.calibration import Calibration
-from semantic_fast_sam_ros.core.outputs.frame_outputs import POINTS
+from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
 from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
@@ -25,7 +25,8 @@ class Geometry:
     def look(self, config: Config, outputs: Outputs) -> None:
         """Listen to what outputs and settings need now. Runs on the executor's thread."""
         self.camera.need(outputs.wants(CAMERA_INFO))
-        self.depth.need(config.output.size == CAMERA_INFO or outputs.wants(POINTS))
+        of_depth = any(map(outputs.wants, DEPTH_TOPICS))
+        self.depth.need(config.output.size == CAMERA_INFO or of_depth)
 
     def close(self) -> None:
         """Stop listening."""

@@ -228,6 +228,10 @@ class SemanticFastSamNode(LifecycleNode):
 
     def _facts(self) -> dict[str, str]:
         config, pipeline = self._settings.current, self._frames.pipeline
+        objects = {}
+        if config.objects.boxes_3d:
+            without = sum(c.boxes.without_depth for c in self._cameras if c.boxes)
+            objects['objects_without_depth'] = str(without)
         return {
             'state': self._state(),
             'device': str(pipeline.device) if pipeline else '',
@@ -237,6 +241,7 @@ class SemanticFastSamNode(LifecycleNode):
             'degradation_step': str(self._frames.budget.step),
             'degradation': describe(config, self._frames.budget.step),
             **(self._queries.facts if self._queries else {}),
+            **objects,
             **resources(pipeline.device if pipeline else None),
         }
 

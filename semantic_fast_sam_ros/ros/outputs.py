@@ -1,5 +1,6 @@
 """The node's topics: built only while somebody subscribes, all with the input's header."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ class Outputs:
         cloud: bool = False,
         queries: Queries | None = None,
         memory: bool = False,
+        further: Mapping[str, type] | None = None,
     ) -> None:
         """Create the publishers of PREFIX/label_image and so on, with a cloud if asked for.
 
@@ -74,6 +76,7 @@ class Outputs:
             cloud: whether there is one.
             queries: what is looked for; without it nobody gets what is made of vectors.
             memory: whether objects are remembered: every image counts then.
+            further: topics made elsewhere, sent by `send`.
         """
         self._node, self._queries, self._memory = node, queries, memory
         profile = qos.output_qos(settings.reliability, settings.depth)
@@ -82,6 +85,7 @@ class Outputs:
         topics = TOPICS | ({PACKED_INSTANCES: Image} if settings.packed_instances else {})
         topics |= {POINTS: PointCloud2} if cloud else {}
         topics |= {REMEMBERED: Detection2DArray} if memory else {}
+        topics |= further or {}
         self._publishers = {
             topic: node.create_publisher(
                 kind, f'{prefix}/{topic}', profile, event_callbacks=silent

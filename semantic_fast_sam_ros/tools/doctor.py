@@ -28,6 +28,7 @@ SMALLEST_SEGMENT = 16 << 20
 # Type hashes of the released vision_msgs: another hash means that no other node will understand.
 TYPE_HASHES = {
     'Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+    'Detection3DArray': 'RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018',
     'LabelInfo': 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
 }
 

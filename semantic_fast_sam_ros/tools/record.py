@@ -24,8 +24,14 @@ QUEUE_MESSAGES = 200
 CLOSE_S = 30.0
 SHIPPED_QOS = 'rosbag2/qos_overrides.yaml'
 CAMERA_INFO, POINTS = 'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/PointCloud2'
+BOXES, MARKERS = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
 # What label_bag writes, and what only the node has.
-TOPICS = OUTPUT_TYPES | {'camera_info': CAMERA_INFO, 'points': POINTS}
+TOPICS = OUTPUT_TYPES | {
+    'camera_info': CAMERA_INFO,
+    'points': POINTS,
+    'detections_3d': BOXES,
+    'objects/markers': MARKERS,
+}
 DEFAULT = (*DEFAULT_OUTPUTS, 'packed_instances', 'camera_info')
 POLICIES = {
     'reliability': ('reliable', 'best_effort'),

@@ -43,6 +43,7 @@ def test_policy_allows_what_a_node_with_every_output_does(start: Starter, peer: 
         output__packed_instances=True,
         output__size='camera_info',
         cloud__enabled=True,
+        objects__boxes_3d=True,
     )
     peer.wait_active(f'{SPACE}{NAME}')
     graph, node = peer.node, (NAME.strip('/'), SPACE)

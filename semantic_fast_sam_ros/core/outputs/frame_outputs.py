@@ -20,7 +20,9 @@ from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, OutputSettings
 
 LABELS_PNG, COLOURS = 'label_image/compressed', 'label_colour'
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
-PACKED_INSTANCES, ANNOTATIONS, POINTS = 'packed_instances', 'annotations', 'points'
+PACKED_INSTANCES, ANNOTATIONS = 'packed_instances', 'annotations'
+POINTS, DETECTIONS_3D, MARKERS = 'points', 'detections_3d', 'objects/markers'
+DEPTH_TOPICS = (POINTS, DETECTIONS_3D, MARKERS)  # made of labels and depth
 FEATURES, FOUND, HEAT = 'features', 'query/detections', 'query/heat'
 REMEMBERED = 'query/remembered'
 OF_FEATURES = (FEATURES, FOUND, HEAT, REMEMBERED)  # made of the masks' vectors

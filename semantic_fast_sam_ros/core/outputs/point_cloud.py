@@ -60,15 +60,8 @@ def result_points(
     Raises:
         FrameError: the depth image cannot be one of the same view, or is not calibrated.
     """
-    (height, width), (image_height, image_width) = depth.shape, image.shape[:2]
-    if abs(width * image_height / (height * image_width) - 1) > ASPECT_TOLERANCE:
-        raise FrameError(
-            f'the depth image of {width}x{height} is not registered to the camera, whose images '
-            f'are {image_width}x{image_height}'
-        )
-    if not intrinsics[0] > 0 or not intrinsics[1] > 0:
-        raise FrameError('the depth camera is not calibrated: its focal lengths are 0')
-    size = (height, width)
+    require_registered(depth.shape, image.shape[:2], intrinsics)
+    size = (depth.shape[0], depth.shape[1])
     labels = nearest(result.label_map, size)
     confidence = nearest(result.confidence, size)
     if settings.colours == 'classes':
@@ -76,6 +69,26 @@ def result_points(
     else:
         colours = overlay.fit(image, size)
     return labelled_points(depth, intrinsics, colours, labels, confidence, settings.organised)
+
+
+def require_registered(
+    depth_size: tuple[int, ...],
+    image_size: tuple[int, ...],
+    intrinsics: tuple[float, float, float, float],
+) -> None:
+    """Check that a depth image can be one of the same view as an image, sizes as height, width.
+
+    Raises:
+        FrameError: it cannot, or is not calibrated.
+    """
+    (height, width), (image_height, image_width) = depth_size, image_size
+    if abs(width * image_height / (height * image_width) - 1) > ASPECT_TOLERANCE:
+        raise FrameError(
+            f'the depth image of {width}x{height} is not registered to the camera, whose images '
+            f'are {image_width}x{image_height}'
+        )
+    if not intrinsics[0] > 0 or not intrinsics[1] > 0:
+        raise FrameError('the depth camera is not calibrated: its focal lengths are 0')
 
 
 def labelled_points(

@@ -1,8 +1,9 @@
-"""The labelled point cloud of a camera: pairs labels with depth, and builds apart from both."""
+"""What is made of labels and depth: pairs both, and builds cloud and boxes apart from both."""
 
 import threading
 import traceback
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from std_msgs.msg import Header
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs.approximate_time import NearestInTime
-from semantic_fast_sam_ros.core.outputs.frame_outputs import POINTS
+from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS, POINTS
 from semantic_fast_sam_ros.core.outputs.point_cloud import depth_metres, result_points
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import connections, conversions, qos
@@ -23,6 +24,9 @@ from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
 from semantic_fast_sam_ros.ros.diagnostics import STEADY
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
+
+if TYPE_CHECKING:
+    from semantic_fast_sam_ros.ros.objects import ObjectBoxes
 
 LOG_PERIOD_S = 5.0
 
@@ -37,25 +41,31 @@ class Labelled:
     config: Config
 
 
-class PointsOutput:
-    """Publishes `points` while somebody subscribes; else it does nothing and hears nothing.
+class DepthOutputs:
+    """Publishes cloud and boxes while somebody subscribes; else does nothing and hears nothing.
 
     A frame waits until the depth image nearest in time is there, at most until the next frame.
     """
 
     def __init__(
-        self, node: LifecycleNode, depth_topic: str, info: CameraInfoInput, outputs: Outputs
+        self,
+        node: LifecycleNode,
+        depth_topic: str,
+        info: CameraInfoInput,
+        outputs: Outputs,
+        boxes: 'ObjectBoxes | None' = None,
     ) -> None:
-        """Name what goes in and where the cloud goes.
+        """Name what goes in and where it goes.
 
         Args:
             node: that subscribes.
             depth_topic: before remapping.
             info: calibration of the depth images.
             outputs: the publishers.
+            boxes: makes those; None: there are none.
         """
         self._node, self._topic = node, depth_topic
-        self._info, self._outputs = info, outputs
+        self._info, self._outputs, self._boxes = info, outputs, boxes
         self._subscription: Subscription | None = None
         self._lock = threading.Lock()  # of what follows
         self._depths = NearestInTime[Image]()
@@ -64,8 +74,8 @@ class PointsOutput:
         self._worker = LatestFrameWorker[tuple[Labelled, Image]](self._build, self._failed)
 
     def look(self) -> None:
-        """Listen to depth while the cloud is wanted. Runs on the executor's thread."""
-        wanted = self._outputs.wants(POINTS)
+        """Listen to depth while it is wanted. Runs on the executor's thread."""
+        wanted = any(map(self._outputs.wants, DEPTH_TOPICS))
         if wanted and self._subscription is None:
             self._worker.start()
             self._subscription = self._node.create_subscription(
@@ -79,7 +89,7 @@ class PointsOutput:
             self.close()
 
     def close(self) -> None:
-        """Stop listening, finish the cloud in work; may be called twice."""
+        """Stop listening, finish the frame in work; may be called twice."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -93,7 +103,7 @@ class PointsOutput:
             self._depths.expect(stamp_ns(header))
 
     def offer(self, labelled: Labelled) -> None:
-        """Build the cloud of a labelled image, as soon as its depth is there. Returns at once."""
+        """Build what is wanted of a labelled image, once its depth is there. Returns at once."""
         if self._subscription is None:
             return
         with self._lock:
@@ -102,11 +112,13 @@ class PointsOutput:
             self._settle()
 
     def problem(self) -> str:
-        """Return why there is no cloud though it is wanted; '' if all is well."""
+        """Return why there is no cloud or box though it is wanted; '' if all is well."""
         subscription = self._subscription
         if subscription is None:
             return ''
-        return connections.input_problem(self._node, subscription) or self._problem
+        mismatch = connections.input_problem(self._node, subscription)
+        boxes = self._boxes.problem if self._boxes is not None else ''
+        return mismatch or self._problem or boxes
 
     def _take(self, message: Image) -> None:
         with self._lock:
@@ -133,7 +145,7 @@ class PointsOutput:
         self._worker.submit((waiting, match.item))
 
     def _build(self, pair: tuple[Labelled, Image]) -> None:
-        """Build and publish a cloud. Runs on a thread of its own."""
+        """Build and publish what is wanted. Runs on a thread of its own."""
         labelled, message = pair
         depth = depth_metres(message, labelled.config.input.maximum_pixels)
         calibration = self._info.calibration
@@ -145,22 +157,33 @@ class PointsOutput:
                 f'{self._info.topic} describes images of {told_width}x{told_height}, '
                 f'the depth image is {width}x{height}'
             )
-        points = result_points(
-            labelled.image,
-            labelled.result,
-            depth,
-            calibration.intrinsics,
-            labelled.config.cloud,
-        )
-        self._outputs.send(POINTS, conversions.point_cloud(points, labelled.header))
+        if self._outputs.wants(POINTS):
+            points = result_points(
+                labelled.image,
+                labelled.result,
+                depth,
+                calibration.intrinsics,
+                labelled.config.cloud,
+            )
+            self._outputs.send(POINTS, conversions.point_cloud(points, labelled.header))
+        if self._boxes is not None:
+            settings = labelled.config.objects
+            self._boxes.publish(
+                self._outputs,
+                labelled.result,
+                labelled.header,
+                settings,
+                depth,
+                calibration.intrinsics,
+            )
         self._problem = _frames_differ(labelled.header, message.header)
 
     def _failed(self, error: Exception) -> None:
-        self._problem = f'no cloud: {error}'
+        self._problem = f'nothing made of depth: {error}'
         if not isinstance(error, FrameError):
             text = ''.join(traceback.format_exception(error))
             self._node.get_logger().error(
-                f'no cloud: {text}',
+                f'nothing made of depth: {text}',
                 throttle_duration_sec=LOG_PERIOD_S,
                 throttle_time_source_type=STEADY,
             )
