@@ -20,7 +20,7 @@ from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabu
 from semantic_fast_sam_ros.core.settings.vocabulary_files import parse_list
 
 AXES = {'road': 0, 'car': 1, 'mug': 2, 'stuff': 3, 'dog': 4}
-SCALE = 4.0
+SCALE = 8.0
 
 
 class Axes:
