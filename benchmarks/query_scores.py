@@ -2,10 +2,10 @@
 
     python benchmarks/query_scores.py --set camvid:1:CamVid:val
 
-Sets as for open_accuracy.py. Each true segment is asked by the words of each class: names of the set,
-names kept out of training, and words that stand for nothing in the pictures. Printed by threshold: which
-share of the right segments are answers, which share of the answers are right, and how many of a
-thousand segments are answers to a word that is not there.
+Sets as for open_accuracy.py. Each true segment is asked by the words of each class: names of the
+set, names kept out of training, and words that stand for nothing in the pictures. Printed by
+threshold: which share of the right segments are answers, which share of the answers are right, and
+how many of a thousand segments are answers to a word that is not there.
 """
 
 import argparse

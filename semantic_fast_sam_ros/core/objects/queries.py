@@ -21,8 +21,8 @@ MAX_CHARACTERS = 1000
 MAX_WORDS = 32  # in one query
 MAX_KEPT = 4096  # vectors of names
 # Names that a network of this sharpness hardly tells from the word itself do not rival it: at an
-# image of exactly the word they would get at least exp(-5) of its share. Of 1 to 6, 5 found most of
-# what benchmarks/query_scores.py asks for by words that stand beside a name that means the same.
+# image of exactly the word they would get at least exp(-5) of its share. Of 1 to 6, 5 found the
+# most in benchmarks/query_scores.py by words beside which a name means the same.
 INSEPARABLE = 5.0
 LINES = '\n\t\r'
 
