@@ -12,6 +12,7 @@ from semantic_fast_sam_ros.bags.types import Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
 from semantic_fast_sam_ros.core.images.files import UnknownFormatError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
+from semantic_fast_sam_ros.core.outputs.frame_outputs import HEAT
 from semantic_fast_sam_ros.core.settings.node import InputSettings
 
 SAMPLES = 5  # messages of a topic that are looked at, first and midway: some may be damaged
@@ -93,6 +94,7 @@ class Doubt(str):
 
 
 EMPTY = 'no messages'
+OUTPUTS = (*CHOICES, HEAT)  # of a node, that look like cameras' images
 
 
 def _matching(images: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -109,10 +111,10 @@ def _matching(images: Sequence[str], wanted: Sequence[str]) -> list[str]:
 def _outputs(topics: Sequence[TopicCount]) -> set[str]:
     """Return the topics that a labelling node wrote: its label_info stands beside them."""
     nodes = [t.name.removesuffix('/label_info') for t in topics if t.type.endswith('/LabelInfo')]
-    own = {f'{node}/{output}' for node in nodes for output in CHOICES}
+    own = {f'{node}/{output}' for node in nodes for output in OUTPUTS}
     names = {topic.name for topic in topics}
     return (own & names) | {
-        name for name in names for output in CHOICES if name.endswith(f'{NODE}/{output}')
+        name for name in names for output in OUTPUTS if name.endswith(f'{NODE}/{output}')
     }
 
 

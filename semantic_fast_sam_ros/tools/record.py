@@ -14,7 +14,13 @@ from typing import Any
 import yaml
 
 from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, NODE
-from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
+from semantic_fast_sam_ros.bags.messages import (
+    DETECTIONS,
+    IMAGE,
+    OUTPUT_TYPES,
+    qos_text,
+    topic_of,
+)
 from semantic_fast_sam_ros.bags.types import Message, Topic
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
@@ -25,12 +31,19 @@ CLOSE_S = 30.0
 SHIPPED_QOS = 'rosbag2/qos_overrides.yaml'
 CAMERA_INFO, POINTS = 'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/PointCloud2'
 BOXES, MARKERS = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
+FEATURES_SPACE, TEXT = 'features/space', 'std_msgs/msg/String'
+LATCHED = (LABEL_INFO, FEATURES_SPACE)
 # What label_bag writes, and what only the node has.
 TOPICS = OUTPUT_TYPES | {
     'camera_info': CAMERA_INFO,
     'points': POINTS,
     'detections_3d': BOXES,
     'objects/markers': MARKERS,
+    'features': IMAGE,
+    FEATURES_SPACE: TEXT,
+    'query/detections': DETECTIONS,
+    'query/heat': IMAGE,
+    'query/remembered': DETECTIONS,
 }
 DEFAULT = (*DEFAULT_OUTPUTS, 'packed_instances', 'camera_info')
 POLICIES = {
@@ -151,7 +164,7 @@ class Recorder:
     def _subscribe(self, topic: str, name: str, offers: list[Any]) -> None:
         from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-        latched = {'durability': 'transient_local', 'depth': 1} if name == LABEL_INFO else {}
+        latched = {'durability': 'transient_local', 'depth': 1} if name in LATCHED else {}
         wanted: dict[str, Any] = {
             'reliability': 'reliable',
             'durability': 'volatile',

@@ -158,6 +158,11 @@ def test_outputs_under_another_name_are_known_by_their_label_info(tmp_path):
     assert outcome.statistics.frames == {'/camera/image_raw': 3}
 
 
+def test_the_heat_of_a_query_is_no_camera(tmp_path):
+    bag = bag_of(tmp_path / 'bag', {'/camera/image_raw': raw, f'{NODE}/query/heat': raw})
+    assert choose_cameras(BagReader(bag), []) == ['/camera/image_raw']
+
+
 def test_without_a_camera_it_is_said_what_there_is(tmp_path):
     depth = bag_of(tmp_path / 'depth', {'/stereo/depth': odd('16UC1')})
     with pytest.raises(ConfigError, match='/stereo/depth: 16UC1 is depth'):
