@@ -29,8 +29,9 @@ from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs import overlay
 from semantic_fast_sam_ros.core.outputs.frame_outputs import OVERLAY, OVERLAY_JPEG, frame_contents
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.video.adapting import Adaptations, CameraAdaptation
 
-Pipeline = Callable[[np.ndarray[Any, np.dtype[np.uint8]]], SegmentationResult]
+Pipeline = Callable[..., SegmentationResult]  # of an RGB image, and what its camera learned
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Work:
     cursor: int  # its number among the messages read
     message: Message
     copied: bool
+    again: bool = False  # an earlier run wrote its labels: names only settle by it
     header: Any = None
     image: np.ndarray[Any, np.dtype[np.uint8]] | None = None
     refusal: str = ''
@@ -86,6 +88,8 @@ class BagLabeller:
         self._cameras, self._topics = set(cameras), topics
         self._own = {topic.name for outputs in topics.values() for topic in outputs.values()}
         self._announced: dict[str, dict[int, str]] = {}  # the newest names by camera
+        self._adapts = config.clip.adaptation != 'off'
+        self._adaptations = Adaptations(config.clip.ul_tta.shared)
         self.statistics = statistics
         self._tracks = tracks
         self.read_count = 0  # messages, including those skipped
@@ -118,7 +122,7 @@ class BagLabeller:
             if work.image is not None:
                 started = time.perf_counter()
                 try:
-                    work.result = pipeline(work.image)
+                    work.result = pipeline(work.image, **self._learned(work))
                 except FrameError as error:
                     work.refusal, work.image = str(error), None
                     return work
@@ -128,6 +132,8 @@ class BagLabeller:
             return work
 
         def write(work: Work) -> None:
+            if work.again:
+                return
             self._write(work, writer)
             writer.end_of_frame()
             if progress is not None and work.result is not None:
@@ -135,6 +141,12 @@ class BagLabeller:
 
         workers = getattr(pipeline, 'concurrent_images', 1)
         Stages(self._works(part or Part(), done), label, write, stop, workers).run()
+
+    def _learned(self, work: Work) -> dict[str, CameraAdaptation]:
+        """Return what the camera's names have settled into, as an argument of the pipeline."""
+        return (
+            {'adaptation': self._adaptations.of(work.message.topic.name)} if self._adapts else {}
+        )
 
     def replay(self, message: Message) -> None:
         """Take in a message that an earlier run wrote."""
@@ -193,8 +205,9 @@ class BagLabeller:
                 continue
             self.read_count += 1
             copied = self._job.copies(name)
-            if self.read_count > done and (taken or copied):
-                yield self._decoded(Work(self.read_count, message, copied), taken)
+            again = self.read_count <= done
+            if (taken and self._adapts) if again else (taken or copied):
+                yield self._decoded(Work(self.read_count, message, copied, again), taken)
 
     def _decoded(self, work: Work, taken: bool) -> Work:
         if taken:

@@ -1,5 +1,6 @@
 """The models that a configuration names: the mask generator, and the labellers by name."""
 
+import json
 from collections.abc import Callable, Iterable
 
 import torch
@@ -16,7 +17,12 @@ from semantic_fast_sam_ros.core.masks.types import (
 )
 from semantic_fast_sam_ros.core.networks import checksums
 from semantic_fast_sam_ros.core.networks.conversions import int8_file
-from semantic_fast_sam_ros.core.networks.model_files import Model, mask_model, models_of
+from semantic_fast_sam_ros.core.networks.model_files import (
+    Model,
+    clip_model,
+    mask_model,
+    models_of,
+)
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
@@ -69,6 +75,16 @@ def checksums_of(model: Model, policy: Policy) -> dict[str, str]:
     if form := int8_file(source):
         found[form.name] = checksums.content(form.with_suffix('.bin'))
     return found
+
+
+def clip_identity(config: Config) -> str:
+    """Return what the vectors of a configuration's CLIP are of: its checksums and the templates.
+
+    Raises:
+        ModelError: it is not here.
+    """
+    sums = checksums_of(clip_model(config.clip), policy_of(config))
+    return json.dumps([sums, config.clip.templates], sort_keys=True)
 
 
 def load_generator(

@@ -46,7 +46,12 @@ from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.core.turns import Turns
-from semantic_fast_sam_ros.core.video.image_before import labeller_after, steadied
+from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
+from semantic_fast_sam_ros.core.video.image_before import (
+    adapted_labeller,
+    labeller_after,
+    steadied,
+)
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
 WARM_UP_SIZE = (480, 640)
@@ -105,10 +110,12 @@ class SemanticFastSam:
 
         On a CPU as many images at once go through the networks as there are threads, one thread
         each: less waits for another thread than where all work on one image. Labels are the same.
-        Elsewhere, and with networks that take one image at a time, as without it.
+        Elsewhere, where names settle from image to image, and with networks that take one image
+        at a time, as without it.
         """
         threads = config.threads or torch.get_num_threads()
-        if choose_runtime(config).device.type != 'cpu' or threads == 1:
+        follow = config.clip.adaptation != 'off'
+        if follow or choose_runtime(config).device.type != 'cpu' or threads == 1:
             return cls(config)
         several = cls(config, images_at_once=threads)
         return several if several.concurrent_images > threads else cls(config)
@@ -138,9 +145,9 @@ class SemanticFastSam:
         """How many images at once are worth it: those in the networks, and one out of them.
 
         One where the order of the images decides which ids new names get, and where the labeller
-        remembers what the generator found.
+        remembers what the generator found, or by which names settle.
         """
-        return self._turns.concurrent_images
+        return 1 if self.config.clip.adaptation != 'off' else self._turns.concurrent_images
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -203,6 +210,7 @@ class SemanticFastSam:
         outputs: NetworkOutputs | None = None,
         before: SegmentationResult | None = None,
         features: bool = False,
+        adaptation: CameraAdaptation | None = None,
     ) -> SegmentationResult:
         """Label an image.
 
@@ -215,6 +223,8 @@ class SemanticFastSam:
                 used if size and names still fit. Without it each image stands for itself.
             features: whether the masks' vectors are wanted with the labels, see `encoder`; labels
                 that an earlier image gave come without.
+            adaptation: what this camera's names have settled into, for clip.adaptation; moves on
+                by this image. One image at a time may have it.
 
         Returns:
             the labels, at the image's size, on the host.
@@ -225,7 +235,8 @@ class SemanticFastSam:
         require_rgb(image)
         with self._turns.image(), torch.inference_mode():
             size = image.shape[:2]
-            labeller = labeller_after(self._labeller, self.config, size, earlier, before)
+            named = adapted_labeller(self._labeller, self.config, adaptation)
+            labeller = labeller_after(named, self.config, size, earlier, before)
             return self._segment(image, labeller, outputs, before, features)
 
     def _segment(

@@ -23,10 +23,12 @@ from semantic_fast_sam_ros.core.masks.types import (
 )
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
+from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 from semantic_fast_sam_ros.core.settings import config as configuration
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.core.video import hysteresis
+from semantic_fast_sam_ros.core.video.adapting import Adaptive
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 from semantic_fast_sam_ros.evaluation import sources
 from semantic_fast_sam_ros.evaluation.mapping import ClassMapping, map_classes
@@ -55,6 +57,7 @@ class _Trace:
 
     pixels: hysteresis.Pixels
     memory: MaskMemory | None
+    state: State | None
 
 
 class Bench:
@@ -80,6 +83,12 @@ class Bench:
         self._generators = sources.load_generators(kinds, config, self._runtime, sam, labellers)
         self.mappings = {row.name: self._map(row) for row in rows}
         self._traces: dict[str, _Trace] = {}
+        self._states: dict[str, State | None] = {}  # what adapted rows have learned
+
+    def begin(self) -> None:
+        """Take the next image for the first one of the data set."""
+        self._states = {}
+        self.forget()
 
     def forget(self) -> None:
         """Take the next image for the first one of a sequence."""
@@ -90,7 +99,8 @@ class Bench:
     ) -> dict[str, Outcome]:
         """Label an image (H, W, 3) RGB by each row; the truth (H, W) is for the ceilings only.
 
-        Rows that look back take what the last call left, unless `forget` was called since.
+        Rows that look back take what the last call left, unless `forget` was called since; adapted
+        ones unless `begin` was.
         """
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
@@ -125,6 +135,7 @@ class Bench:
         memory = None
         if trace is not None:
             self._traces[row.name], memory = trace, trace.memory
+            self._states[row.name] = trace.state
         return Outcome(
             labels,
             confidence,
@@ -145,7 +156,11 @@ class Bench:
         labeller = self._open.get(row.name)
         if labeller is not None and row.temporal.get('reuse'):
             labeller = self._reusing(row, labeller, proposals)
-        if labeller is not None:
+        state = None
+        if row.adapted:
+            assert isinstance(labeller, Adaptive)
+            named, state = labeller.label_after(pixels, proposals, self._states.get(row.name))
+        elif labeller is not None:
             named = labeller.label(pixels, proposals)
         else:
             assert self._closed is not None and dense is not None
@@ -155,10 +170,10 @@ class Bench:
             return *self._true_labels(row, named, truth, proposals), None
         label_map, confidence, _ = rasterise(proposals.shapes, named)
         trace = None
-        if row.temporal:
+        if row.looks_back:
             label_map, confidence = self._held(row, (label_map, confidence))
             memory = labeller.memory if isinstance(labeller, ReusingLabeller) else None
-            trace = _Trace((label_map, confidence), memory)
+            trace = _Trace((label_map, confidence), memory, state)
         if int(label_map.max()) >= len(self.mappings[row.name].table):  # a name was found in it
             self.mappings[row.name] = self._map(row)
         table = self.mappings[row.name].table

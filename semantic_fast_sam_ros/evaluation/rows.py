@@ -8,10 +8,11 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
-from semantic_fast_sam_ros.core.video import name_reuse
+from semantic_fast_sam_ros.core.video import adapting, name_reuse
 
 SYNONYMS = '_synonyms'
 REUSED = '_reused'
+ADAPTED = '_adapted'
 HYSTERESIS = 0.8  # of the row that shows its cost, unless the settings have their own
 
 
@@ -29,6 +30,12 @@ class Row:
     synonyms: bool = False  # a labeller is asked with the data set's synonyms, too
     # Changes to the settings temporal.*; without any, every image is labelled by itself.
     temporal: Mapping[str, object] = field(default_factory=dict)
+    adapted: bool = False  # names settle, by the figures clip.ul_tta.*, over all images in order
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether labels depend on the images before."""
+        return self.adapted or bool(self.temporal)
 
 
 PUBLISHED = {'mode': 'hard', 'minimum_purity': 0.0}
@@ -101,7 +108,7 @@ ROWS = {row.name: row for row in PLAIN}
 def open_rows() -> dict[str, Row]:
     """Return the rows of each open-vocabulary labeller of the pipeline."""
     asked = ((name, synonyms) for name in OPEN_LABELLERS for synonyms in (False, True))
-    rows = (
+    rows = [
         Row(
             f'{name}{SYNONYMS if synonyms else ""}',
             f'FastSAM masks + {name}, asked with the class names{" and synonyms" * synonyms}',
@@ -110,6 +117,16 @@ def open_rows() -> dict[str, Row]:
             synonyms=synonyms,
         )
         for name, synonyms in asked
+    ]
+    adapted = (
+        replace(
+            row,
+            name=f'{row.name}{ADAPTED}',
+            about=f'{row.about}; names settle into the images (clip.adaptation: ul_tta)',
+            adapted=True,
+        )
+        for row in rows
+        if row.labels in adapting.LABELLERS
     )
     lasting = (
         Row(
@@ -121,7 +138,7 @@ def open_rows() -> dict[str, Row]:
         )
         for name in name_reuse.LABELLERS
     )
-    return {row.name: row for row in (*rows, *lasting)}
+    return {row.name: row for row in (*rows, *lasting, *adapted)}
 
 
 def temporal_settings(row: Row, settings: TemporalSettings) -> TemporalSettings:

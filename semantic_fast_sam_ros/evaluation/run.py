@@ -32,7 +32,9 @@ class Plan:
 
     def file(self, row: Row, name: str) -> Path:
         """Return where the scores of a row on an image are kept, and on no other content of it."""
-        keys = self._chains if row.temporal else self._contents
+        keys = self._contents
+        if row.looks_back:
+            keys = self._whole_chain if row.adapted else self._chains
         return self.folder(row) / f'{name}-{keys[name]}.npz'
 
     def folder(self, row: Row) -> Path:
@@ -55,6 +57,12 @@ class Plan:
         own = [
             (s.sequence if video else '', self._contents[s.name]) for s in self.data_set.samples
         ]
+        return dict(zip(self._contents, fingerprint.chained(own), strict=True))
+
+    @cached_property
+    def _whole_chain(self) -> dict[str, str]:
+        """Return keys that hold all images before, for rows that settle over the data set."""
+        own = [('all', key) for key in self._contents.values()]
         return dict(zip(self._contents, fingerprint.chained(own), strict=True))
 
     @cached_property
@@ -101,6 +109,7 @@ def evaluate(plan: Plan) -> Iterator[tuple[int, int]]:
             image, truth = plan.data_set.read(sample)
             if done == 1:  # the first call pays for lazy start-up
                 bench.run(todo[sample.name], image, truth)
+                bench.begin()
             if not (plan.data_set.is_video and sample.sequence and sample.sequence == sequence):
                 bench.forget()
             sequence = sample.sequence
@@ -115,7 +124,7 @@ def _missing(plan: Plan) -> dict[str, list[Row]]:
     """
     names = [sample.name for sample in plan.data_set.samples]
     missing = {n: [r for r in plan.rows if not plan.file(r, n).is_file()] for n in names}
-    again = {row.name for rows in missing.values() for row in rows if row.temporal}
+    again = {row.name for rows in missing.values() for row in rows if row.looks_back}
     return {n: [r for r in plan.rows if r in missing[n] or r.name in again] for n in names}
 
 

@@ -26,6 +26,7 @@ from semantic_fast_sam_ros.core.outputs.frame_outputs import (
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF
+from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
 from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
 from semantic_fast_sam_ros.ros.depth import DepthOutputs, stamp_ns
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
@@ -52,6 +53,7 @@ class Camera:
         receive: Callable[['Frame'], None],
         track_ids: TrackIds,
         queries: Queries,
+        adaptation: CameraAdaptation,
     ) -> None:
         """Create the publishers.
 
@@ -62,6 +64,7 @@ class Camera:
             receive: takes each image; must return at once.
             track_ids: where the numbers of its tracks come from.
             queries: what is looked for in its images.
+            adaptation: what its names have settled into.
 
         Raises:
             ConfigError: tracking, or boxes in another frame, needs a library that is missing, or
@@ -88,6 +91,7 @@ class Camera:
         self.depth = DepthOutputs(node, depth_topic, self.geometry.depth, self.outputs, self.boxes)
         self.statistics = FrameStatistics()
         self.tone = ToneMapper()  # of its 16-bit images
+        self.adaptation = adaptation
         self._node, self._config, self._receive = node, config, receive
         self._subscription: Subscription | None = None
         self._last_image = time.monotonic()

@@ -1,6 +1,7 @@
 """What the node says of itself: /diagnostics, and each new problem once in the log."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -22,6 +23,16 @@ QUERY, FEATURES = 'query', 'features'
 LOGGED_ELSEWHERE = (SETUP, FRAMES)
 
 
+@dataclass(frozen=True)
+class CameraState:
+    """What is told of a camera that has a name."""
+
+    name: str
+    counts: Counts
+    statistics: FrameStatistics
+    facts: Mapping[str, str]
+
+
 class Diagnostics:
     """Publishes the state of a node at a steady pace."""
 
@@ -32,7 +43,7 @@ class Diagnostics:
         statistics: FrameStatistics,
         problems: Callable[[], Mapping[str, str]],
         facts: Callable[[], Mapping[str, str]],
-        cameras: Callable[[], Iterable[tuple[str, Counts, FrameStatistics]]] = tuple,
+        cameras: Callable[[], Iterable[CameraState]] = tuple,
     ) -> None:
         """Name where the state comes from.
 
@@ -69,9 +80,13 @@ class Diagnostics:
         message.header.stamp = self._node.get_clock().now().to_msg()
         name = self._node.get_fully_qualified_name()
         message.status = [status(name, problems, counts, self._statistics, self._facts())]
-        for camera, counts, statistics in self._cameras():
-            own = {kind: text for kind, text in problems.items() if kind.endswith(f' {camera}')}
-            message.status.append(status(f'{name}/{camera}', own, counts, statistics, {}))
+        for camera in self._cameras():
+            own = {k: text for k, text in problems.items() if k.endswith(f' {camera.name}')}
+            message.status.append(
+                status(
+                    f'{name}/{camera.name}', own, camera.counts, camera.statistics, camera.facts
+                )
+            )
         self._publisher.publish(message)
 
     def _failures(self, counts: Counts) -> dict[str, str]:

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +198,7 @@ class FrameProcessor:
         """Label an image; return the labels, and the milliseconds that the image took so far."""
         assert self.pipeline is not None
         started = time.perf_counter()
-        wishes = self._wishes(opened.camera)
+        wishes = self._wishes(opened)
         result = self.pipeline(opened.image, *opened.known, **wishes)
         opened.camera.labelled(result)
         labelled_ms = 1000 * (time.perf_counter() - started)
@@ -232,13 +233,16 @@ class FrameProcessor:
         self._hold_rate(camera.name, max(label_ms, publish_ms), config)
         return Fate.PROCESSED
 
-    def _wishes(self, camera: Camera) -> dict[str, bool]:
-        """Return what an image is asked for beyond its labels."""
-        if self.queries is None or not camera.outputs.wants_features:
-            return {}
-        if camera.outputs.wants(FEATURES):
-            self.queries.tell_space()
-        return {'features': True}
+    def _wishes(self, opened: 'Opened') -> dict[str, Any]:
+        """Return what an image is asked for beyond its labels, and what these settle into."""
+        camera, wishes = opened.camera, dict[str, Any]()
+        if opened.config.clip.adaptation != 'off':
+            wishes['adaptation'] = camera.adaptation
+        if self.queries is not None and camera.outputs.wants_features:
+            if camera.outputs.wants(FEATURES):
+                self.queries.tell_space()
+            wishes['features'] = True
+        return wishes
 
     def _hold_rate(self, camera: str, frame_ms: float, config: Config) -> None:
         before, now_s = self.budget.step, time.monotonic()

@@ -14,10 +14,11 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config, parse_cameras
 from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
+from semantic_fast_sam_ros.ros.adaptation import KeptAdaptations, ResetService
 from semantic_fast_sam_ros.ros.bonds import ManagerBond
 from semantic_fast_sam_ros.ros.budget import describe
 from semantic_fast_sam_ros.ros.camera import Camera, Frame
-from semantic_fast_sam_ros.ros.counts import Counts
+from semantic_fast_sam_ros.ros.diagnostics import CameraState
 from semantic_fast_sam_ros.ros.frames import FrameProcessor
 from semantic_fast_sam_ros.ros.live_vocabulary import LiveVocabulary
 from semantic_fast_sam_ros.ros.parameters import NodeParameters
@@ -45,6 +46,7 @@ class SemanticFastSamNode(LifecycleNode):
         self._cameras: list[Camera] = []
         self._names: LiveVocabulary | None = None
         self._queries: Queries | None = None
+        self._adaptations: KeptAdaptations | None = None
         self._frames = FrameProcessor(
             self, lambda: self._settings.current, self._statistics, self._give_up
         )
@@ -56,6 +58,7 @@ class SemanticFastSamNode(LifecycleNode):
             lambda: self._frames.together,
         )
         self._bond = ManagerBond(self)
+        ResetService(self, lambda: self._settings.current, lambda: self._adaptations)
         self._setup_problem = ''
         self._diagnostics = diagnostics.Diagnostics(
             self,
@@ -94,6 +97,7 @@ class SemanticFastSamNode(LifecycleNode):
         queries = Queries(self, pipeline, lambda: self._settings.current)
         self._queries = self._frames.queries = queries
         told = Header(stamp=self.get_clock().now().to_msg())
+        self._adaptations = KeptAdaptations(config, pipeline.device)
         for name in parse_cameras(config.cameras):
             camera = Camera(
                 self,
@@ -102,6 +106,7 @@ class SemanticFastSamNode(LifecycleNode):
                 self._receive,
                 self._track_ids,
                 queries,
+                self._adaptations.of(name),
             )
             self._cameras.append(camera)
             camera.outputs.announce(pipeline.vocabulary, told)
@@ -173,6 +178,8 @@ class SemanticFastSamNode(LifecycleNode):
         for camera in self._cameras:
             camera.unsubscribe()
         self._worker.stop()
+        if self._adaptations is not None:
+            self._adaptations.keep(self.get_logger())
 
     def _release(self) -> None:
         self._settings.change_vocabulary = None
@@ -183,7 +190,7 @@ class SemanticFastSamNode(LifecycleNode):
         self._cameras.clear()
         if self._queries is not None:
             self._queries.close()
-        self._names = self._frames.pipeline = None
+        self._names = self._frames.pipeline = self._adaptations = None
         self._queries = self._frames.queries = None
         self._settings.locked = False
 
@@ -242,12 +249,23 @@ class SemanticFastSamNode(LifecycleNode):
             'degradation': describe(config, self._frames.budget.step),
             **(self._queries.facts if self._queries else {}),
             **objects,
+            **self._learned(self._cameras),
             **resources(pipeline.device if pipeline else None),
         }
 
-    def _named_cameras(self) -> list[tuple[str, Counts, FrameStatistics]]:
-        named = [camera for camera in self._cameras if camera.name]
-        return [(c.name, self._worker.counts_of(c.name), c.statistics) for c in named]
+    def _named_cameras(self) -> list[CameraState]:
+        return [
+            CameraState(c.name, self._worker.counts_of(c.name), c.statistics, self._learned([c]))
+            for c in self._cameras
+            if c.name
+        ]
+
+    def _learned(self, cameras: list[Camera]) -> dict[str, str]:
+        """Say what the names have settled into, where they do and all cameras share it."""
+        distinct = {camera.adaptation for camera in cameras}
+        if self._settings.current.clip.adaptation == 'off' or len(distinct) != 1:
+            return {}
+        return {'adaptation': distinct.pop().described()}
 
     def _labeller_name(self) -> str:
         config = self._settings.current

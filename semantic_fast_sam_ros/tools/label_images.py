@@ -14,6 +14,7 @@ from semantic_fast_sam_ros.tools.label_bag import report, stop_on_signals
 from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,
     offline_config_from,
+    still,
 )
 
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Label the images; return the exit code, as label-bag has them."""
-    config = offline_config_from(arguments)
+    config = still(offline_config_from(arguments))
     kinds = tuple(name.strip() for name in arguments.outputs.split(',') if name.strip())
     description = provenance.describe(arguments.input, [], Job(every=arguments.every), config)
     prepare_folder(arguments.output, description, arguments.resume)

@@ -92,3 +92,14 @@ def offline_config_from(arguments: argparse.Namespace, tracks: bool = False) -> 
         print('tracking is for the node and `label_bag`: mask ids mean one image', file=sys.stderr)
         config = replace(config, tracking=OFF)
     return replace(config, temporal=TemporalSettings())
+
+
+def still(config: Config) -> Config:
+    """Return the settings with clip.adaptation off, and say so where that is a change.
+
+    For commands whose images are no stream: names would settle by the order of files.
+    """
+    if config.clip.adaptation == 'off':
+        return config
+    print('clip.adaptation is for streams: here names do not settle', file=sys.stderr)
+    return replace(config, clip=replace(config.clip, adaptation='off'))

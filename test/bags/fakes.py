@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from semantic_fast_sam_ros.bags.run import label_recording
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.settings import vocabulary
 from semantic_fast_sam_ros.core.settings.config import Config, from_values
+from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
 
 NAMES = ('dark', 'grey', 'bright')
 
@@ -69,6 +71,20 @@ class Finder(Brightness):
     def remember(self, names: Mapping[int, str]) -> None:
         """Take in what an earlier run found."""
         self.vocabulary = vocabulary.from_names([names[i] for i in sorted(names)])
+
+
+class Learner(Brightness):
+    """Labels everything by how many images its camera has learned of."""
+
+    def __call__(
+        self, image: NDArray[np.uint8], adaptation: CameraAdaptation
+    ) -> SegmentationResult:
+        """Label an image."""
+        before: Any = adaptation.state
+        count: Any = (before or 0) + 1
+        adaptation.advance(before, count)
+        result = super().__call__(image)
+        return replace(result, label_map=np.full_like(result.label_map, count % 3 + 1))
 
 
 def settings(folder: Path, **values: object) -> Config:

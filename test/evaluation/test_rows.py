@@ -14,7 +14,7 @@ from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.settings import vocabulary_files, yaml_files
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
-from semantic_fast_sam_ros.core.video import name_reuse
+from semantic_fast_sam_ros.core.video import adapting, name_reuse
 from semantic_fast_sam_ros.evaluation import rows, sources
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
@@ -38,7 +38,9 @@ def picture_and_truth():
 def test_every_open_labeller_has_a_row_with_and_without_synonyms() -> None:
     found = rows.open_rows()
     twice = {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
-    assert set(found) == twice | {f'{n}_reused' for n in name_reuse.LABELLERS}
+    reused = {f'{n}_reused' for n in name_reuse.LABELLERS}
+    adapted = {f'{n}{s}_adapted' for n in adapting.LABELLERS for s in ('', '_synonyms')}
+    assert set(found) == twice | reused | adapted
     assert rows.question(NAMES, synonyms=False) == 'sky, road, car'
     assert rows.question(NAMES, synonyms=True) == 'sky, road | street, car | vehicle | automobile'
 
@@ -76,6 +78,29 @@ def test_a_row_reuses_names_until_it_is_to_forget(networks, tmp_path: Path) -> N
     np.testing.assert_array_equal(again['clip'].labels, again['clip_reused'].labels)
     bench.forget()
     assert bench.run(chosen, image, truth)['clip_reused'].reused == 0
+
+
+def test_an_adapted_row_learns_of_every_image_once_until_it_is_to_begin(
+    networks: list[str], tmp_path: Path
+) -> None:
+    model = tiny_clip.write_clip(tmp_path / 'clip')
+    learns = {'clip.ul_tta.gate': 0.0, 'clip.ul_tta.anchor': 1.0, 'clip.ul_tta.angle': 40.0}
+    config = settings(networks, **{'clip.model': str(model), **learns})
+    chosen = rows.choose(['clip', 'clip_adapted'])
+    bench = Bench(config, NAMES, chosen, runs=3)
+    image, truth = picture_and_truth()
+    first = bench.run(chosen, image, truth)
+    taken = bench._states['clip_adapted'].taken
+    assert int(taken.sum()) == len(first['clip'].masks) > 0  # once, not as often as it was timed
+    np.testing.assert_array_equal(first['clip'].confidence, first['clip_adapted'].confidence)
+    bench.forget()  # another sequence: what was learned stays
+    again = bench.run(chosen, image, truth)
+    assert not np.allclose(again['clip'].confidence, again['clip_adapted'].confidence)
+    bench.begin()
+    anew = bench.run(chosen, image, truth)
+    np.testing.assert_array_equal(
+        anew['clip_adapted'].confidence, first['clip_adapted'].confidence
+    )
 
 
 def test_rows_look_back_only_as_they_say_and_by_the_users_figures() -> None:

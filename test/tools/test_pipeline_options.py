@@ -10,6 +10,7 @@ from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,
     config_from,
     offline_config_from,
+    still,
 )
 
 
@@ -52,3 +53,10 @@ def test_nothing_is_told_where_no_temporal_setting_is_on(capsys):
     config = offline_config_from(_arguments('--set', 'masks.confidence=0.5'))
     assert config.masks.confidence == 0.5
     assert not capsys.readouterr().err
+
+
+def test_names_do_not_settle_over_files_and_that_is_told(capsys):
+    config = _config('--set', 'clip.adaptation=ul_tta')
+    assert config.clip.adaptation == 'ul_tta' and still(config).clip.adaptation == 'off'
+    assert 'names do not settle' in capsys.readouterr().err
+    assert still(_config()) == _config() and not capsys.readouterr().err

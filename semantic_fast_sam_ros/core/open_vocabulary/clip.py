@@ -7,7 +7,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
-from semantic_fast_sam_ros.core.open_vocabulary import crops
+from semantic_fast_sam_ros.core.open_vocabulary import adaptation, crops, text_classifier
+from semantic_fast_sam_ros.core.open_vocabulary.adaptation import Adapted, State
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
     TEMPLATES,
@@ -65,7 +66,25 @@ class ClipLabeller:
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
+        return self._name(self.encode(image, proposals), proposals)
+
+    def label_after(
+        self, image: Tensor, proposals: MaskProposals, before: State | None
+    ) -> tuple[MaskLabels, State]:
+        """Name masks as `label` does, by what was learned before; return what is known then."""
         vectors = self.encode(image, proposals)
+        clip, names = self._config.clip, self._classifier
+        state = before or adaptation.empty(vectors.shape[1], vectors.device)
+        state = adaptation.known(state, names.looks)
+        own = adaptation.part(state, names.looks)
+        found = adaptation.adapted(own, names.weights, clip.ul_tta)
+        sharpness = text_classifier.sharpness(clip, self.model.scale)
+        own = adaptation.take_in(own, vectors, names.weights, found, sharpness, clip.ul_tta)
+        return self._name(vectors, proposals, found), adaptation.merged(state, own)
+
+    def _name(
+        self, vectors: Tensor, proposals: MaskProposals, adapted: Adapted | None = None
+    ) -> MaskLabels:
         labels = name_masks(
             vectors,
             proposals.scores,
@@ -73,6 +92,7 @@ class ClipLabeller:
             self._config.clip,
             self.model.scale,
             self._config.vote.hypotheses,
+            adapted,
         )
         return replace(labels, features=vectors)
 

@@ -1,5 +1,6 @@
 """Hybrid: a closed-set segmenter for the names it knows, mostly stuff, and CLIP for the rest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -8,6 +9,7 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.closed_set.dense import DenseSegmenter, published_classes
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
+from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller, encode_masks
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
@@ -93,14 +95,36 @@ class HybridLabeller:
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB, and the segmenter's pixels."""
+        return self._label(image, proposals, lambda clip, left: clip.label(image, left))
+
+    def label_after(
+        self, image: Tensor, proposals: MaskProposals, before: State | None
+    ) -> tuple[MaskLabels, State | None]:
+        """Name masks as `label` does; see `ClipLabeller.label_after`."""
+        state = before
+
+        def by_clip(clip: ClipLabeller, left: MaskProposals) -> MaskLabels:
+            nonlocal state
+            labels, state = clip.label_after(image, left, state)
+            return labels
+
+        return self._label(image, proposals, by_clip), state
+
+    def _label(
+        self,
+        image: Tensor,
+        proposals: MaskProposals,
+        by_clip: Callable[[ClipLabeller, MaskProposals], MaskLabels],
+    ) -> MaskLabels:
         dense, clip = self._names.dense, self._names.clip
-        if dense is None or clip is None:
-            only = dense or clip
-            assert only is not None
-            return only.label(image, proposals)
+        if dense is None:
+            assert clip is not None
+            return by_clip(clip, proposals)
         labels = dense.label(image, proposals)
+        if clip is None:
+            return labels
         left = labels.class_ids[:, 0] == 0
-        return labels.replaced(left, clip.label(image, proposals.take(left)))
+        return labels.replaced(left, by_clip(clip, proposals.take(left)))
 
     def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
         """Return the unit vectors of the masks, those that the segmenter names among them."""

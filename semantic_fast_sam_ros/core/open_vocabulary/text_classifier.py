@@ -11,6 +11,7 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.closed_set import voting
 from semantic_fast_sam_ros.core.masks.types import MaskLabels
+from semantic_fast_sam_ros.core.open_vocabulary.adaptation import Adapted
 from semantic_fast_sam_ros.core.settings.models import ClipSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import (
     UNLABELLED,
@@ -53,7 +54,8 @@ class TextClassifier:
     """A vocabulary and what is computed of it once; swapped as a whole, never changed."""
 
     vocabulary: Vocabulary
-    weights: Tensor  # (dim, L) float32, unit columns: the looks of all classes and negatives
+    looks: tuple[tuple[str, ...], ...]  # the names of each look of all classes and negatives
+    weights: Tensor  # (dim, L) float32, unit columns: the looks
     owners: Tensor  # (L,) int64, the class that each look belongs to
     ids: Tensor  # (C,) int64 published ids, 0 for negatives
     minimum: Tensor  # (C,) float32, below it a mask stays unlabelled
@@ -83,6 +85,7 @@ def build_classifier(
     device = vectors.device
     return TextClassifier(
         vocabulary,
+        tuple(looks),
         vectors.T.contiguous(),
         torch.tensor(owners, device=device),
         torch.tensor([UNLABELLED if c.negative else c.id for c in classes], device=device),
@@ -118,6 +121,7 @@ def name_masks(
     settings: ClipSettings,
     scale: float,
     hypotheses: int,
+    adapted: Adapted | None = None,
 ) -> MaskLabels:
     """Name masks by their unit vectors.
 
@@ -133,8 +137,14 @@ def name_masks(
         settings: temperature, weights and minimum as they stand for this image.
         scale: the model's own, used where the settings give no temperature.
         hypotheses: ranked classes to report.
+        adapted: the looks, their frequencies and the temperature as they were learned; None: as
+            the vocabulary says.
     """
-    looks = (sharpness(settings, scale) * (vectors @ classifier.weights)).softmax(1)
+    scale = sharpness(settings, scale)
+    if adapted is None:
+        looks = (scale * (vectors @ classifier.weights)).softmax(1)
+    else:
+        looks = (adapted.logits(vectors, scale) / adapted.temperature).softmax(1)
     shares = looks.new_zeros((len(looks), len(classifier.ids)))
     shares.index_add_(1, classifier.owners, looks)
     classes, ranked = voting.rank(shares, max(2, hypotheses))

@@ -1,8 +1,9 @@
 """The settings of the networks, and of what is made of their outputs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from semantic_fast_sam_ros.core.settings.adaptation import UlTtaSettings
 from semantic_fast_sam_ros.core.settings.setting import setting
 
 
@@ -198,6 +199,19 @@ class ClipSettings:
     batch: int = setting(
         64, 'crops encoded at once: bounds the memory', minimum=1, maximum=1024, live=True
     )
+    adaptation: str = setting(
+        'off',
+        'labellers clip, clip_dense and hybrid: ul_tta: names settle into what each camera shows, '
+        'by the figures clip.ul_tta.*; off: every image is named by the texts alone',
+        choices=('off', 'ul_tta'),
+        live=True,
+    )
+    adaptation_file: str = setting(
+        '',
+        'the node keeps what names have settled into in this file, written when it is '
+        'deactivated, and begins with it; empty: it begins at the texts',
+    )
+    ul_tta: UlTtaSettings = field(default_factory=UlTtaSettings)
 
 
 @dataclass(frozen=True)

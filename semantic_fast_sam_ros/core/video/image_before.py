@@ -5,6 +5,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.interface import OpenVocabularyL
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.core.video import name_reuse
+from semantic_fast_sam_ros.core.video.adapting import AdaptingLabeller, Adaptive, CameraAdaptation
 from semantic_fast_sam_ros.core.video.hysteresis import Pixels, hold_labels
 from semantic_fast_sam_ros.core.video.label_propagation import CarriedLabels
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
@@ -34,6 +35,15 @@ def labeller_after(
         known = before.memory if before is not None else None
         return ReusingLabeller(labeller, config.temporal, (config, size), known)
     return labeller
+
+
+def adapted_labeller(
+    labeller: MaskLabeller, config: Config, adaptation: CameraAdaptation | None
+) -> MaskLabeller:
+    """Return what names masks by what was learned, where clip.adaptation asks for it."""
+    if adaptation is None or config.clip.adaptation == 'off' or not isinstance(labeller, Adaptive):
+        return labeller
+    return AdaptingLabeller(labeller, adaptation)
 
 
 def steadied(

@@ -1,0 +1,356 @@
+"""Say what `clip.adaptation: ul_tta` is worth: names of FastSAM's masks on CamVid, in time order.
+
+    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/vectors.pt
+    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/vectors.pt --sweep
+
+The vectors of all masks are computed once and kept in the cache; everything else is arithmetic on
+them. A mask is right if it gets the class of most of its labelled pixels. No label is looked at
+while names settle. Names are CamVid's own, and two sets kept out of the CLIP's training.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'models' / 'training'))
+
+from camvid import CLASSES, IGNORE, pair_paths
+from clip_names import CAMVID, CONCEPTS
+from clip_scores import MINIMUM_AREA, QUESTIONS
+from clip_segments import camvid_photos
+
+from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.labels import read_labels
+from semantic_fast_sam_ros.core.masks.painting import largest_first, topmost
+from semantic_fast_sam_ros.core.masks.types import MaskProposals
+from semantic_fast_sam_ros.core.open_vocabulary import adaptation
+from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
+from semantic_fast_sam_ros.core.settings.adaptation import UlTtaSettings
+from semantic_fast_sam_ros.core.settings.profiles import load_profile
+from semantic_fast_sam_ros.core.settings.vocabulary import from_names
+from semantic_fast_sam_ros.evaluation import calibration, confusion
+
+ANCHORED = UlTtaSettings(angle=0.0, divergence=0.0, temperature=1.0)  # nothing may move
+# Names of things that CamVid's streets do not show.
+ABSENT = ('sofa', 'airplane', 'boat', 'cow', 'refrigerator', 'bed', 'sheep', 'pizza')
+SWEEP: dict[str, tuple[float, ...]] = {
+    'gate': (0.3, 0.5, 0.7, 0.8, 0.9, 0.95),
+    'anchor': (10.0, 30.0, 100.0, 300.0, 1000.0),
+    'angle': (0.0, 10.0, 20.0, 30.0, 45.0),
+    'prior_anchor': (100.0, 300.0, 1000.0),
+    'divergence': (0.0, 0.05, 0.1, 0.3),
+    'memory': (100.0, 300.0, 1000.0),
+    'temperature': (1.0, 1.25, 1.5, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of one image."""
+
+    vectors: Tensor  # (N, dim) of its masks
+    truth: Tensor  # (N,) int64 class of most labelled pixels; -1: too few are labelled
+    painted: Tensor  # (N + 1, classes) float32: labelled pixels where each mask is on top; 0: none
+
+
+Stream = Sequence[Seen]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good a stream's names are, in per cent."""
+
+    top1: float  # of masks
+    miou: float
+    error: float  # expected calibration error, 15 bins
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f'{self.top1:6.2f} {self.miou:6.2f} {self.error:6.2f}'
+
+
+class Recorder:
+    """The profile's networks."""
+
+    def __init__(self) -> None:
+        """Load them."""
+        self.config = load_profile('embedded_open', {'device': 'cpu'})
+        pipeline = SemanticFastSam(self.config)
+        assert isinstance(pipeline._labeller, ClipLabeller)
+        self.labeller, self._generator = pipeline._labeller, pipeline._generator
+
+    def text(self, names: Iterable[str]) -> Tensor:
+        """Return the text vectors of names, (dim, names)."""
+        return self.labeller.prepare(from_names(list(names))).weights
+
+    @torch.inference_mode()
+    def masks(self, image: Path, label: Path) -> Seen:
+        """Return what FastSAM's masks of an image show."""
+        pixels = torch.from_numpy(np.ascontiguousarray(read_image(image))).permute(2, 0, 1)
+        flat = torch.from_numpy(read_labels(label)).flatten().long()
+        share = self.config.vote.maximum_mask_share
+        proposals = largest_first(self._generator.generate(pixels), share)
+        one_hot = torch.nn.functional.one_hot(flat, IGNORE + 1)[:, :IGNORE].float()
+        counts = proposals.masks.flatten(1).float() @ one_hot
+        truth = torch.where(counts.sum(1) >= MINIMUM_AREA, counts.argmax(1), -1)
+        painted = torch.zeros((len(proposals) + 1, IGNORE))
+        painted.index_add_(0, topmost(proposals.shapes).flatten().long(), one_hot)
+        return Seen(self.labeller.encode(pixels, proposals), truth, painted)
+
+    @torch.inference_mode()
+    def segments(self, folder: Path, split: str) -> dict[str, Seen]:
+        """Return what the true segments of a split show, by image."""
+        classes = torch.tensor([CONCEPTS.index(c) for c in CAMVID.values()])
+        found = {}
+        for photo in camvid_photos(folder, split):
+            it = photo.read(MINIMUM_AREA)
+            assert it is not None
+            pixels = torch.from_numpy(it.image).permute(2, 0, 1)
+            proposals = MaskProposals(it.masks, it.boxes, torch.ones(len(it.masks)))
+            truth = (it.concepts[:, None] == classes).int().argmax(1)
+            nothing = torch.zeros((len(truth) + 1, IGNORE))
+            found[photo.image.stem] = Seen(self.labeller.encode(pixels, proposals), truth, nothing)
+        return found
+
+
+def record(data: Path) -> dict[str, Any]:
+    """Return streams by sequence and kind of masks, text vectors by kind of names, the scale."""
+    recorder = Recorder()
+    streams: dict[str, list[Seen]] = {}
+    for split in ('val', 'train'):
+        segments = recorder.segments(data, split)
+        for image, label in pair_paths(data / split):
+            name = 'val' if split == 'val' else image.stem.split('_')[0]
+            streams.setdefault(f'{name} masks', []).append(recorder.masks(image, label))
+            streams.setdefault(f'{name} segments', []).append(segments[image.stem])
+    texts = {
+        kind: recorder.text([asked[CAMVID[c]] for c in CLASSES])
+        for kind, asked in QUESTIONS['camvid'].items()
+    }
+    absent = recorder.text(ABSENT)
+    return {
+        'streams': {k: [(s.vectors, s.truth, s.painted) for s in v] for k, v in streams.items()},
+        'texts': texts,
+        'absent': absent,
+        'scale': recorder.labeller.model.scale,
+    }
+
+
+def play(stream: Stream, text: Tensor, scale: float, settings: UlTtaSettings) -> list[Tensor]:
+    """Return the reported shares of the names, (N, names), of each image in order."""
+    looks = tuple((str(column),) for column in range(text.shape[1]))
+    state = adaptation.known(adaptation.empty(len(text), text.device), looks)
+    shares = []
+    for seen in stream:
+        found = adaptation.adapted(state, text, settings)
+        logits = found.logits(seen.vectors, scale) / found.temperature
+        shares.append(logits.softmax(1))
+        state = adaptation.take_in(state, seen.vectors, text, found, scale, settings)
+    return shares
+
+
+def figures(stream: Stream, shares: Sequence[Tensor]) -> Figures:
+    """Return how good the shares are; names beyond CamVid's classes are none of them."""
+    matrix = np.zeros((len(CLASSES), len(CLASSES) + 1), np.int64)
+    truths, found, confidences = [], [], []
+    for seen, share in zip(stream, shares, strict=True):
+        sure, best = share.max(1)
+        best = best.clamp_max(len(CLASSES))
+        columns = torch.cat([torch.tensor([len(CLASSES)]), best])
+        counts = torch.zeros(len(CLASSES) + 1, len(CLASSES)).index_add_(0, columns, seen.painted)
+        matrix += counts.T.long().numpy()
+        truths.append(seen.truth)
+        found.append(best)
+        confidences.append(sure)
+    truth, named, sure = (torch.cat(parts) for parts in (truths, found, confidences))
+    right = (named == truth)[truth >= 0].float().mean()
+    histogram = calibration.histogram(_short(truth), _short(named), sure.numpy())
+    return Figures(
+        100 * float(right),
+        100 * confusion.mean_iou(matrix),
+        100 * calibration.expected_error(histogram),
+    )
+
+
+def _short(values: Tensor) -> NDArray[np.int16]:
+    return values.numpy().astype(np.int16)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the cache holds, with the ways to ask it."""
+
+    streams: dict[str, list[Seen]]
+    texts: dict[str, Tensor]
+    absent: Tensor
+    scale: float
+
+    def compare(self, name: str, names: str, settings: UlTtaSettings) -> tuple[Figures, Figures]:
+        """Return the figures of a stream without and with adaptation."""
+        stream, text = self.streams[name], self.texts[names]
+        plain = play(stream, text, self.scale, ANCHORED)
+        return figures(stream, plain), figures(stream, play(stream, text, self.scale, settings))
+
+
+def load(data: Path, cache: Path) -> Recorded:
+    """Read the cache, or fill it."""
+    if not cache.is_file():
+        torch.save(record(data), cache)
+    it = torch.load(cache, weights_only=True)
+    streams = {k: [Seen(*parts) for parts in v] for k, v in it['streams'].items()}
+    return Recorded(streams, it['texts'], it['absent'], it['scale'])
+
+
+def show(title: str, rows: Iterable[tuple[str, Figures, Figures]]) -> None:
+    """Print a table: top-1, mIoU and calibration error without, with."""
+    print(f'\n{title}\n{"":<34}  top-1   mIoU    ECE |  top-1   mIoU    ECE')
+    for name, before, after in rows:
+        print(f'{name:<34} {before} | {after}', flush=True)
+
+
+def tables(it: Recorded, settings: UlTtaSettings) -> None:
+    """Print everything."""
+    show(
+        'every stream',
+        [
+            (f'{name}, {kind}', *it.compare(name, kind, settings))
+            for name in it.streams
+            for kind in it.texts
+        ],
+    )
+    show(
+        'one part at a time (val masks)',
+        [
+            (f'{part}, {kind}', *it.compare('val masks', kind, chosen))
+            for part, chosen in alone(settings).items()
+            for kind in it.texts
+        ],
+    )
+    show('first and last third (val masks)', thirds(it, 'val masks', settings))
+    show('a change of place: the second half of 0006R0 then val', moved(it, settings))
+    show('val masks twenty times: first, last', repeated(it, settings))
+    show('eight names that never occur (val masks)', unasked(it, settings))
+    print(f'\nadded to an image of val: {added_ms(it, settings):.2f} ms')
+
+
+def alone(settings: UlTtaSettings) -> dict[str, UlTtaSettings]:
+    """Return the settings with one part at work."""
+    still = {'angle': 0.0, 'divergence': 0.0, 'temperature': 1.0}
+    return {
+        part: replace(settings, **{k: v for k, v in still.items() if k != own})
+        for part, own in (
+            ('prototypes', 'angle'),
+            ('priors', 'divergence'),
+            ('temperature', 'temperature'),
+        )
+    }
+
+
+def thirds(
+    it: Recorded, name: str, settings: UlTtaSettings
+) -> Iterable[tuple[str, Figures, Figures]]:
+    """Give the figures of the first and the last third of a stream."""
+    stream = it.streams[name]
+    third = len(stream) // 3
+    for kind, text in it.texts.items():
+        plain = play(stream, text, it.scale, ANCHORED)
+        after = play(stream, text, it.scale, settings)
+        for part, chosen in (('first', slice(third)), ('last', slice(-third, None))):
+            own = stream[chosen]
+            yield f'{part}, {kind}', figures(own, plain[chosen]), figures(own, after[chosen])
+
+
+def moved(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+    """Give the figures of val alone and after another street, adapted both times."""
+    val, other = it.streams['val masks'], it.streams['0006R0 masks']
+    for kind, text in it.texts.items():
+        alone_ = figures(val, play(val, text, it.scale, settings))
+        both = play([*other, *val], text, it.scale, settings)
+        yield f'val alone | after 0006R0, {kind}', alone_, figures(val, both[len(other) :])
+
+
+def repeated(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+    """Give the figures of the first and the twentieth time of the same stream."""
+    stream = it.streams['val masks']
+    for kind, text in it.texts.items():
+        shares = play(list(stream) * 20, text, it.scale, settings)
+        first, last = shares[: len(stream)], shares[-len(stream) :]
+        yield kind, figures(stream, first), figures(stream, last)
+
+
+def unasked(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+    """Give the figures with names beside the right ones that no image shows."""
+    stream = it.streams['val masks']
+    for kind, text in it.texts.items():
+        both = torch.cat([text, it.absent], 1)
+        plain = play(stream, both, it.scale, ANCHORED)
+        yield kind, figures(stream, plain), figures(stream, play(stream, both, it.scale, settings))
+
+
+def added_ms(it: Recorded, settings: UlTtaSettings) -> float:
+    """Return how much longer the arithmetic of an image takes than the product alone."""
+    stream, text = it.streams['val masks'], it.texts['names']
+
+    def timed(work: Any) -> float:
+        started = time.perf_counter()
+        work()
+        return 1000 * (time.perf_counter() - started) / len(stream)
+
+    def plain() -> None:
+        for seen in stream:
+            (it.scale * (seen.vectors @ text)).softmax(1)
+
+    pairs = [
+        timed(lambda: play(stream, text, it.scale, settings)) - timed(plain) for _ in range(9)
+    ]
+    return sorted(pairs)[len(pairs) // 2]
+
+
+def sweep(it: Recorded, settings: UlTtaSettings) -> None:
+    """Change one setting after the other, twice, for most of val's masks named rightly.
+
+    What counts is the mean over the kinds of names; of the temperature, the calibration error.
+    """
+
+    def score(chosen: UlTtaSettings, by_error: bool) -> float:
+        found = [it.compare('val masks', kind, chosen)[1] for kind in it.texts]
+        values = [-f.error if by_error else f.top1 for f in found]
+        return sum(values) / len(values)
+
+    best = settings
+    for _ in range(2):
+        for name, values in SWEEP.items():
+            trials = {value: replace(best, **{name: value}) for value in values}
+            scores = {v: score(chosen, name == 'temperature') for v, chosen in trials.items()}
+            best = trials[max(scores, key=lambda value: scores[value])]
+            shown = ', '.join(f'{value:g}: {points:.2f}' for value, points in scores.items())
+            print(f'{name:<14} {shown}', flush=True)
+    print(best)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--data', type=Path, required=True)
+    parser.add_argument('--cache', type=Path, required=True, help='a file to make, or made before')
+    parser.add_argument('--sweep', action='store_true', help='look for settings on val instead')
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    it, settings = load(arguments.data, arguments.cache), UlTtaSettings()
+    with torch.inference_mode():
+        sweep(it, settings) if arguments.sweep else tables(it, settings)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,71 @@
+"""What names have settled into, in a safetensors file: by camera, for one model."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
+
+FORMAT = 'semantic_fast_sam_ros clip.adaptation 1'
+TENSORS = ('sums', 'counts', 'seen', 'taken', 'moved', 'sharper')
+
+
+def save(path: Path, states: Mapping[str, State], model: str) -> None:
+    """Write states by camera, whole or not at all.
+
+    Args:
+        path: of the file.
+        states: by name of the camera.
+        model: what the vectors are of; see `loading.clip_identity`.
+
+    Raises:
+        OSError: it cannot be written; an older file stays as it is.
+    """
+    tensors = {
+        f'{camera}/{name}': getattr(state, name).cpu().contiguous()
+        for camera, state in states.items()
+        for name in TENSORS
+    }
+    looks = json.dumps({camera: state.looks for camera, state in states.items()})
+    partial = path.with_name(f'{path.name}.part')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        save_file(tensors, partial, metadata={'format': FORMAT, 'model': model, 'looks': looks})
+        partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(f'{path}: {error}') from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path, model: str, device: torch.device) -> dict[str, State]:
+    """Read states by camera; none where there is no file yet.
+
+    Raises:
+        ConfigError: the file is damaged, something else, or of another model.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with safe_open(path, framework='pt', device=str(device)) as content:
+            told = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f'clip.adaptation_file {path} cannot be read: {error}') from error
+    if told.get('format') != FORMAT:
+        raise ConfigError(f'clip.adaptation_file {path} holds no names that have settled')
+    if told.get('model') != model:
+        raise ConfigError(
+            f'clip.adaptation_file {path} was learned with another clip.model, or with other '
+            'clip.templates: name another file, or delete it'
+        )
+    looks: dict[str, list[list[str]]] = json.loads(told['looks'])
+    return {
+        camera: State(tuple(map(tuple, names)), *(tensors[f'{camera}/{name}'] for name in TENSORS))
+        for camera, names in looks.items()
+    }
