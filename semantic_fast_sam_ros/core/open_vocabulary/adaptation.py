@@ -30,7 +30,7 @@ class State:
     seen: Tensor  # (K,) float32: the same, fading with every mask of any look
     taken: Tensor  # (K,) int64: masks taken in, none forgotten
     moved: Tensor  # (K,) float32: degrees between text vector and prototype at the last image
-    sharper: Tensor  # (2,) float32: sum of the logarithms of how much logits spread more, masks
+    margins: Tensor  # (2,) float32: sums of best minus second logit, as adapted and by the texts
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def known(state: State, looks: tuple[Look, ...]) -> State:
         functional.pad(state.seen, (0, rows)),
         functional.pad(state.taken, (0, rows)),
         functional.pad(state.moved, (0, rows)),
-        state.sharper,
+        state.margins,
     )
 
 
@@ -89,7 +89,7 @@ def part(state: State, looks: tuple[Look, ...]) -> State:
         state.seen[where],
         state.taken[where],
         state.moved[where],
-        state.sharper,
+        state.margins,
     )
 
 
@@ -105,7 +105,7 @@ def merged(state: State, changed: State) -> State:
         state.seen.index_copy(0, where, changed.seen),
         state.taken.index_copy(0, where, changed.taken),
         state.moved.index_copy(0, where, changed.moved),
-        changed.sharper,
+        changed.margins,
     )
 
 
@@ -160,10 +160,13 @@ def log_priors(seen: Tensor, settings: UlTtaSettings) -> Tensor:
 
 
 def temperature(state: State, settings: UlTtaSettings) -> Tensor:
-    """Return what logits are divided by before confidences are reported, ()."""
-    total, count = state.sharper
-    limit = math.log(settings.temperature)
-    return (total / (settings.prior_anchor + count)).clamp(-limit, limit).exp()
+    """Return what logits are divided by before confidences are reported, ().
+
+    Adapted logits are then as far apart as those of the texts, for which the model was calibrated.
+    """
+    adapted, text = 1 + state.margins / settings.prior_anchor
+    ratio: Tensor = adapted / text
+    return ratio.clamp(1 / settings.temperature, settings.temperature)
 
 
 def take_in(
@@ -192,8 +195,7 @@ def take_in(
     said = shares * sure
     fresh, keep = said.sum(0), 1 - 1 / settings.memory
     fading = keep**fresh
-    spread = logits.std(1) / (sharpness * (vectors @ text)).std(1).clamp_min(TINY)
-    latest = torch.stack([spread.log().sum(), spread.new_tensor(len(spread))])
+    latest = torch.stack([_margins(logits), _margins(sharpness * (vectors @ text))])
     cosines = (found.weights * text).sum(0).clamp(-1, 1)
     chosen = functional.one_hot(logits.argmax(1), len(state.looks)) * sure.long()
     return State(
@@ -203,10 +205,15 @@ def take_in(
         (keep ** (fresh.sum() / len(fresh))) * state.seen + fresh,
         state.taken + chosen.sum(0),
         torch.rad2deg(torch.arccos(cosines)),
-        (keep ** (len(spread) / len(fresh))) * state.sharper + latest,
+        (keep ** (len(vectors) / len(fresh))) * state.margins + latest,
     )
 
 
 def _rows(state: State, looks: Sequence[Look]) -> Tensor:
     where = {look: row for row, look in enumerate(state.looks)}
     return torch.tensor([where[look] for look in looks], device=state.sums.device)
+
+
+def _margins(logits: Tensor) -> Tensor:
+    best = logits.topk(2, dim=1).values
+    return (best[:, 0] - best[:, 1]).sum()

@@ -12,7 +12,7 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 
 FORMAT = 'semantic_fast_sam_ros clip.adaptation 1'
-TENSORS = ('sums', 'counts', 'seen', 'taken', 'moved', 'sharper')
+TENSORS = ('sums', 'counts', 'seen', 'taken', 'moved', 'margins')
 
 
 def save(path: Path, states: Mapping[str, State], model: str) -> None:

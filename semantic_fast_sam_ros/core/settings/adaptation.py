@@ -10,21 +10,21 @@ class UlTtaSettings:
     """How fast names settle into what is seen, and how far they may go."""
 
     gate: float = setting(
-        0.8,
+        0.3,
         'masks named with at least this much take part',
         minimum=0.0,
         maximum=1.0,
         live=True,
     )
     anchor: float = setting(
-        100.0,
+        30.0,
         "masks that weigh as much as a name's text, of which its vector is the mean with theirs",
         minimum=1e-3,
         maximum=1e9,
         live=True,
     )
     angle: float = setting(
-        15.0,
+        45.0,
         "a name's vector stays within this angle of its text vector, degrees; 0: vectors stay",
         minimum=0.0,
         maximum=90.0,
@@ -38,7 +38,7 @@ class UlTtaSettings:
         live=True,
     )
     divergence: float = setting(
-        0.1,
+        0.0,
         'believed frequencies differ from equal ones by at most this Kullback-Leibler '
         'divergence, nats; 0: they stay equal',
         minimum=0.0,
@@ -46,7 +46,7 @@ class UlTtaSettings:
         live=True,
     )
     temperature: float = setting(
-        1.5,
+        3.0,
         'reported confidences are softened or sharpened by at most this factor, so that they '
         'mean what they did before; 1: not at all',
         minimum=1.0,

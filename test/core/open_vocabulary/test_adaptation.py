@@ -15,7 +15,9 @@ from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 from semantic_fast_sam_ros.core.settings.adaptation import UlTtaSettings
 
 DIMENSIONS, SHARPNESS = 6, 10.0
-QUICK = UlTtaSettings(gate=0.4, anchor=5.0, prior_anchor=10.0, memory=20.0)
+QUICK = UlTtaSettings(
+    gate=0.4, anchor=5.0, angle=15.0, prior_anchor=10.0, divergence=0.1, memory=20.0
+)
 seeds = st.integers(0, 10**6)
 counts = st.integers(2, 7)
 
@@ -91,7 +93,7 @@ def test_names_in_another_order_learn_the_same(seed: int, count: int) -> None:
     for name in ('sums', 'counts', 'seen', 'taken', 'moved'):
         expected, found = getattr(one, name)[order], getattr(other, name)
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3, msg=name)
-    torch.testing.assert_close(other.sharper, one.sharper, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(other.margins, one.margins, rtol=1e-3, atol=1e-3)
 
 
 @given(
