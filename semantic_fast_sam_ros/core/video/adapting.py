@@ -8,6 +8,8 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.masks.types import MaskLabels, MaskProposals
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
+from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
+from semantic_fast_sam_ros.core.open_vocabulary.interface import MaskEncoder
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 LABELLERS = ('clip', 'clip_dense', 'hybrid')  # that are adaptive
@@ -16,7 +18,7 @@ SHOWN_LOOKS = 20
 
 
 @runtime_checkable
-class Adaptive(Protocol):
+class Adaptive(MaskEncoder, Protocol):
     """A labeller whose names can settle."""
 
     @property
@@ -110,6 +112,15 @@ class AdaptingLabeller:
     def vocabulary(self) -> Vocabulary:
         """The names that `label` chooses from."""
         return self._labeller.vocabulary
+
+    @property
+    def model(self) -> ClipModel:
+        """The network that the masks' vectors come from."""
+        return self._labeller.model
+
+    def encode(self, image: Tensor, proposals: MaskProposals) -> Tensor:
+        """Return the unit vectors of the masks, (N, dim) float32."""
+        return self._labeller.encode(image, proposals)
 
     def label(self, image: Tensor, proposals: MaskProposals) -> MaskLabels:
         """Name the masks of an image, (3, H, W) uint8 RGB on the labeller's device."""
