@@ -32,7 +32,14 @@ pytestmark = [
 ]
 OPTIONS = [f'--set={name}={json.dumps(value)}' for name, value in QUICK.items()]
 # With OneFormer or Mask2Former, which torch alone runs.
-BY_QUERIES = ('ade20k', 'cityscapes', 'ssa_engine', 'ssa_engine_full')
+BY_QUERIES = (
+    'ade20k',
+    'ade20k_published',
+    'cityscapes',
+    'cityscapes_published',
+    'ssa_engine',
+    'ssa_engine_full',
+)
 NEEDS_NO_PROFILE_OF_ITS_OWN = {
     'demo': 'starts the node, see test/ros/test_every_profile_live.py',
     'benchmark': 'times the pipeline that the others run',

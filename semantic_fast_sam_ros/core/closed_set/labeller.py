@@ -76,7 +76,7 @@ class ClosedSetLabeller:
     def vote(self, dense: DenseMap, proposals: MaskProposals) -> MaskLabels:
         """Let a dense map name the masks and the pixels."""
         settings, size, masks = self.settings, proposals.size, proposals.shapes
-        mode = 'hard' if dense.finished else settings.mode  # nothing to weigh by
+        mode, least = self._rule(dense)
         probabilities = self._published(dense, self._grid(dense, size))
         shares, purity = self._votes(masks, probabilities, size, mode)
         classes, scores = voting.rank(shares, settings.hypotheses)
@@ -86,7 +86,7 @@ class ClosedSetLabeller:
         else:
             # A mask may fall between the points of a coarser grid: nobody votes for it then.
             purest = purity.gather(1, classes[:, :1])[:, 0]
-            paints = purity.any(1) & (purest >= settings.minimum_purity)
+            paints = purity.any(1) & (purest >= least)
         ids, minimum = (t.to(probabilities.device) for t in (self._ids, self._minimum))
         class_ids = ids[classes]
         class_ids[:, 0] *= scores[:, 0] >= minimum[classes[:, 0]]
@@ -97,6 +97,15 @@ class ClosedSetLabeller:
             covered = topmost(masks) > 0
             pixels = PixelLabels(pixels.class_ids * covered, pixels.confidence * covered)
         return MaskLabels(class_ids, scores, paints, pixels)
+
+    def _rule(self, dense: DenseMap) -> tuple[str, float]:
+        """Return how masks vote on a map, and from which purity they paint.
+
+        Fusion has nothing to weigh where a map has no scores: masks vote as published.
+        """
+        if dense.finished and self.settings.mode == 'fusion':
+            return 'hard', 0.0
+        return 'hard' if dense.finished else self.settings.mode, self.settings.minimum_purity
 
     def _votes(
         self, masks: Shapes, probabilities: Tensor, size: tuple[int, int], mode: str

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from scenes import NAMES, Scene, loop, scene, scenes, vote
+from scenes import NAMES, Names, Scene, loop, proposals_of, scene, scenes, vote
 
 from semantic_fast_sam_ros.core.closed_set import labeller, voting
+from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks import prototypes
 from semantic_fast_sam_ros.core.masks.painting import rasterise
@@ -113,6 +114,27 @@ def test_an_unclear_mask_does_not_paint_but_stays_an_instance() -> None:
     assert labels.paints.tolist() == [False, True]
     assert painted.labels[0].tolist() == [1, 1, 1, 2, 2, 2]
     assert painted.instances[0].tolist() == [0, 1, 1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ('rule', 'paints'),
+    [
+        (VoteSettings('fusion'), True),
+        (VoteSettings('hard'), False),
+        (VoteSettings('soft'), False),
+    ],
+)
+def test_over_a_map_without_scores_fusion_votes_as_published(
+    rule: VoteSettings, paints: bool
+) -> None:
+    classes = torch.tensor([[0, 0, 0, 1, 1, 1]] * 2)
+    scores = torch.nn.functional.one_hot(classes, len(NAMES)).permute(2, 0, 1).float()
+    dense = DenseMap(scores, are_logits=False, finished=True)
+    mixed = proposals_of(halves('..###./......').masks)
+    labels = ClosedSetLabeller(Names(), from_names(NAMES), rule).vote(dense, mixed)
+    assert labels.paints.tolist() == [paints]
+    assert labels.class_ids[0, 0] == 2
+    assert labels.pixels is not None and labels.pixels.class_ids[0].tolist() == [1, 1, 1, 2, 2, 2]
 
 
 def test_purity_counts_the_threshold_itself() -> None:
