@@ -20,6 +20,16 @@ def write_fastsam(path: Path, names: Sequence[str] = ('object',)) -> Path:
     return shapes.write_fastsam(path, SCALE, names, spread=2.0)
 
 
+def write_sizes(path: Path, names: Sequence[str]) -> Path:
+    """Write a YOLOv8-seg network that sees another class on each of its three grids."""
+    kept = torch.load(write_fastsam(path, names), weights_only=False)
+    for index, branch in enumerate(kept['model'].model[-1].cv3):
+        branch[-1].weight.data *= 1e-4  # enough for scores that differ
+        branch[-1].bias.data.fill_(-1.0)[index] = 1.0
+    torch.save(kept, path)
+    return path
+
+
 def write_yolo26(path: Path, names: Sequence[str] = ('object',)) -> Path:
     """Write a YOLO26-seg network, whose head picks by itself. Scores spread round 0.5."""
     from ultralytics.nn.tasks import SegmentationModel
@@ -264,6 +274,43 @@ def write_oneformer(folder: Path) -> Path:
     )
     write_tokenizer(folder)
     return folder
+
+
+def write_eomt(folder: Path, in_patches: bool = True) -> Path:
+    """Write an EoMT as the semantic checkpoints are, or as the panoptic ones (not in patches)."""
+    from transformers import EomtConfig, EomtForUniversalSegmentation
+
+    config = EomtConfig(mlp_ratio=2, **_eomt(), **_labels())
+    return _save(EomtForUniversalSegmentation(config), _eomt_processor(in_patches), folder)
+
+
+def write_eomt_dinov3(folder: Path) -> Path:
+    """Write an EoMT over DINOv3."""
+    from transformers import EomtDinov3Config, EomtDinov3ForUniversalSegmentation
+
+    config = EomtDinov3Config(intermediate_size=64, **_eomt(), **_labels())
+    return _save(EomtDinov3ForUniversalSegmentation(config), _eomt_processor(True), folder)
+
+
+def _eomt() -> dict[str, Any]:
+    return {
+        'hidden_size': 32,
+        'num_hidden_layers': 3,
+        'num_attention_heads': 2,
+        'image_size': SIDE,
+        'patch_size': 16,
+        'num_blocks': 1,
+        'num_upscale_blocks': 1,
+        'num_queries': 12,
+        'num_register_tokens': 1,
+    }
+
+
+def _eomt_processor(in_patches: bool) -> Any:
+    from transformers import EomtImageProcessor
+
+    size = {'shortest_edge': SIDE, 'longest_edge': None if in_patches else SIDE}
+    return EomtImageProcessor(size=size, do_split_image=in_patches, do_pad=not in_patches)
 
 
 def write_tokenizer(folder: Path) -> None:

@@ -89,6 +89,7 @@ class SemanticFastSam:
             config.labeller, self._labeller, history or VocabularyHistory()
         )
         self._generator = loading.load_generator(config, self.runtime, [self._labeller])
+        loading.introduce(self._generator, self._labeller, config)
         threads = torch.get_num_threads() if images_at_once == 1 else 1
         self._turns = Turns(self._generator, self._labeller, threads)
 

@@ -81,6 +81,8 @@ class Bench:
         self._open = {row.name: self._load_open(row) for row in rows if _is_open(row)}
         kinds, labellers = {row.masks for row in rows}, self._open.values()
         self._generators = sources.load_generators(kinds, config, self._runtime, sam, labellers)
+        if self._closed is not None and 'fastsam' in self._generators:
+            loading.introduce(self._generators['fastsam'], self._closed, config)
         self.mappings = {row.name: self._map(row) for row in rows}
         self._traces: dict[str, _Trace] = {}
         self._states: dict[str, State | None] = {}  # what adapted rows have learned

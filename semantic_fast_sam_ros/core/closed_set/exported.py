@@ -1,6 +1,5 @@
 """Dense segmenters that come as a file: what the file does not say, the settings dense.* do."""
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.networks.batching import turns
-from semantic_fast_sam_ros.core.networks.exported import open_exported
+from semantic_fast_sam_ros.core.networks.exported import noted_classes, open_exported
 from semantic_fast_sam_ros.core.networks.image_input import read_input
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.sessions import Array, Port
@@ -105,11 +104,7 @@ class ExportedSegmenter:
         """Return the classes by the settings, else by the file; none where neither names any."""
         if self._settings.classes.strip():
             return resolve(self._settings.classes).names
-        try:
-            noted = ast.literal_eval(self._network.metadata.get('names', '{}'))
-            return tuple(str(noted[key]) for key in sorted(noted))
-        except (ValueError, SyntaxError, TypeError):
-            return ()
+        return noted_classes(self._network)
 
     def _probe(self, named: int) -> Exit:
         """Return how the network puts its classes out, seen on an image of noise."""

@@ -1,5 +1,6 @@
 """Closed-set labelling: a dense segmenter votes inside each mask (SFS, arXiv 2604.20169)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -51,12 +52,32 @@ class ClosedSetLabeller:
         self._rest = [0] if None in targets else []
         rows = {c.id: i for i, c in enumerate(vocabulary.classes, start=len(self._rest))}
         self._rows = torch.tensor([rows[t.id] if t else 0 for t in targets])
+        self._heard: Tensor | None = None  # row of each class of the mask network, -1 = none
         least = [c.minimum_confidence for c in vocabulary.classes]
         self._minimum = torch.tensor([*map(float, self._rest), *least])
         self.renumber(vocabulary)
         self.unmatched = tuple(
             n for n, t in zip(segmenter.class_names, targets, strict=True) if t is None
         )
+
+    def hear(self, names: Sequence[str]) -> None:
+        """Let masks vote for what their network takes them for.
+
+        Args:
+            names: of the classes that it tells apart, in its order; those that are not
+                published do not vote.
+
+        Raises:
+            ConfigError: none of them is published.
+        """
+        targets = [self.vocabulary.find(name) for name in names]
+        if not any(targets):
+            raise ConfigError(
+                f"none of the mask network's classes ({', '.join(names[:10])}, ...) is published "
+                f'({", ".join(self.vocabulary.names[:10])}, ...): leave masks.names at ignore'
+            )
+        rows = {c.id: i for i, c in enumerate(self.vocabulary.classes, start=len(self._rest))}
+        self._heard = torch.tensor([rows[t.id] if t else -1 for t in targets])
 
     @property
     def networks(self) -> tuple[object, ...]:
@@ -78,7 +99,10 @@ class ClosedSetLabeller:
         settings, size, masks = self.settings, proposals.size, proposals.shapes
         mode, least = self._rule(dense)
         probabilities = self._published(dense, self._grid(dense, size))
-        shares, purity = self._votes(masks, probabilities, size, mode)
+        shares, purity = (
+            self._with_names(votes, proposals)
+            for votes in self._votes(masks, probabilities, size, mode)
+        )
         classes, scores = voting.rank(shares, settings.hypotheses)
         if mode == 'fusion':
             paints = classes[:, 0] < 0  # none: masks weigh in on the pixels instead
@@ -122,6 +146,12 @@ class ClosedSetLabeller:
             labels = probabilities.max(0).indices
         hard = voting.hard_votes(masks, labels, len(probabilities))
         return hard if mode == 'hard' else soft, hard
+
+    def _with_names(self, votes: Tensor, proposals: MaskProposals) -> Tensor:
+        if self._heard is None or proposals.classes is None:
+            return votes
+        rows = self._heard.to(votes.device)[proposals.classes]
+        return voting.with_names(votes, rows, proposals.scores)
 
     def _grid(self, dense: DenseMap, size: tuple[int, int]) -> tuple[int, int]:
         """Return the grid of points for the probabilities: the dense map's own, where coarser.

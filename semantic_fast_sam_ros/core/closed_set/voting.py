@@ -57,6 +57,21 @@ def _summed(masks: Shapes, maps: Tensor) -> Tensor:
     return sums
 
 
+def with_names(shares: Tensor, rows: Tensor, trust: Tensor) -> Tensor:
+    """Let what the mask network takes each mask for join its votes.
+
+    With the probability `trust` the name is right, else the votes are all that is known.
+
+    Args:
+        shares: (N, C) float32, summing to one, or zero where nobody voted.
+        rows: (N,) int64 the class that each mask is taken for; -1: none of these.
+        trust: (N,) float32 in [0, 1].
+    """
+    trust = (trust * (rows >= 0))[:, None]
+    named = functional.one_hot(rows.clamp_min(0), shares.shape[1])
+    return (1 - trust) * shares + trust * named
+
+
 def evidence(votes: Tensor, image: Tensor, floor: float) -> Tensor:
     """Return how much likelier each class is in each mask than in the image, as logarithms (N, C).
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.merging import BOX, one_class, picked
-from semantic_fast_sam_ros.core.networks.exported import open_exported
+from semantic_fast_sam_ros.core.networks.exported import noted_classes, open_exported
 from semantic_fast_sam_ros.core.networks.image_input import read_input
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.sessions import Array, Port
@@ -36,6 +36,7 @@ class ExportedMaskNetwork:
         self._input = read_input(file, self._session.inputs)
         height, width = self._input.size
         self.image_size = (height, width) if height and width else None
+        self.class_names = noted_classes(self._session)
         self.images_at_once = getattr(self._session, 'images_at_once', 1)
         noise = np.random.default_rng(0).random((1, 3, *(self.image_size or PROBE)), np.float32)
         try:
@@ -46,20 +47,20 @@ class ExportedMaskNetwork:
             raise ModelError(f'{file} cannot be run on an image: {error}') from error
         self._in_shares = bool(found[0][:, :BOX].max() < IN_PIXELS)
 
-    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Run it on one image (1, 3, h, w) in [0, 1].
 
         Returns:
-            boxes in pixels, scores and coefficients, (1, 5 + K, anchors), and prototypes
-            (1, K, h / 4, w / 4); float32.
+            boxes in pixels, scores and coefficients, (1, 5 + K, anchors), prototypes
+            (1, K, h / 4, w / 4), and, of several classes, which (1, 1, anchors); float32.
         """
-        predicted, prototypes = self._run(batch)
+        found = self._run(batch)
         if self._in_shares:
             height, width = batch.shape[2:]
-            predicted[:, :BOX] *= predicted.new_tensor([width, height] * 2)[:, None]
-        return predicted.to(batch.device), prototypes.to(batch.device)
+            found[0][:, :BOX] *= found[0].new_tensor([width, height] * 2)[:, None]
+        return tuple(values.to(batch.device) for values in found)
 
-    def _run(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
         pixels = batch[0].permute(1, 2, 0).float().cpu().numpy()
         if self._input.takes_bytes:
             pixels = np.round(pixels * 255).astype(np.uint8)
@@ -87,8 +88,8 @@ def _real(values: Array, port: Port) -> Tensor:
     return torch.from_numpy((values.astype(np.float32) - port.zero) * np.float32(port.scale))
 
 
-def _read(found: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return predictions as of one class, and prototypes, of a network's outputs.
+def _read(found: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Return predictions as of one class, prototypes, perhaps classes, of a network's outputs.
 
     Raises:
         ValueError: they are not those of a segmenting YOLO; says what would be.
@@ -105,11 +106,13 @@ def _read(found: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     coefficients, predicted = prototypes.shape[1], lists[0]
     anchors = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
     if predicted.shape[2] == PICK + coefficients != anchors:
-        return picked(predicted), prototypes
+        merged, *which = picked(predicted)
+        return merged, prototypes, *which
     classes = predicted.shape[1] - BOX - coefficients
     if predicted.shape[2] != anchors or classes < 1:
         raise ValueError(
             f'with {coefficients} prototypes (1, {BOX + 1 + coefficients} or more, {anchors}) '
             f'or (1, picks, {PICK + coefficients}) is wanted beside them'
         )
-    return one_class(predicted, coefficients), prototypes
+    merged, *which = one_class(predicted, coefficients)
+    return merged, prototypes, *which

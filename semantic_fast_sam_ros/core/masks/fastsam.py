@@ -21,7 +21,13 @@ from semantic_fast_sam_ros.core.masks.suppression import suppress
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.answers import require_finite
-from semantic_fast_sam_ros.core.networks.batching import Network, RunsNetwork, run_together, turns
+from semantic_fast_sam_ros.core.networks.batching import (
+    Network,
+    RunsNetwork,
+    class_names,
+    run_together,
+    turns,
+)
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
 from semantic_fast_sam_ros.core.networks.model_files import EXPORTED
@@ -29,6 +35,7 @@ from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
 BOX_AND_SCORE = 5  # x1 y1 x2 y2 score; the mask coefficients follow
+PRIOR = 'prior'  # of the setting masks.names
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Detections:
     prototypes: Tensor  # (1, K, h, w)
     batch: Tensor  # (1, 3, h, w), what it was given
     place: Letterbox  # of the image in the batch
+    classes: Tensor | None = None  # (1, 1, anchors), where the network tells several apart
 
 
 class FastSamGenerator(RunsNetwork):
@@ -61,6 +69,12 @@ class FastSamGenerator(RunsNetwork):
         else:
             self._network = load_network(lambda: _load(checkpoint, runtime), checkpoint, runtime)
         self._turn = turns(self._network)
+        self.class_names = class_names(self._network)
+        if settings.names == PRIOR and len(self.class_names) < 2:
+            raise ModelError(
+                f'{checkpoint} names no classes apart, which masks.names: {PRIOR} is for: take a '
+                'YOLO-seg that does, or leave it at ignore'
+            )
 
     def generate(self, image: Tensor, empty_too: bool = False) -> MaskProposals:
         """Propose masks, best score first, for an image (3, H, W) uint8 RGB on the device."""
@@ -76,8 +90,11 @@ class FastSamGenerator(RunsNetwork):
         """
         settings = self.settings
         require_finite('the mask network', found.predicted, found.prototypes)
+        predicted = found.predicted
+        if settings.names == PRIOR and found.classes is not None:
+            predicted = torch.cat([predicted, found.classes], 1)
         kept = suppress(
-            found.predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
+            predicted[0].float(), settings.confidence, settings.iou, settings.max_masks
         )
         prototypes = found.prototypes[0].float()
         return self._shape(kept, prototypes, found.batch, found.place, image, empty_too)
@@ -90,8 +107,8 @@ class FastSamGenerator(RunsNetwork):
         with self._turn, stage('mask_network'):
             found = run_together(self._network, [batch for batch, _ in fitted])
         return [
-            Detections(predicted, prototypes, *fit)
-            for (predicted, prototypes), fit in zip(found, fitted, strict=True)
+            Detections(predicted, prototypes, *fit, *classes)
+            for (predicted, prototypes, *classes), fit in zip(found, fitted, strict=True)
         ]
 
     def _shape(
@@ -103,17 +120,19 @@ class FastSamGenerator(RunsNetwork):
         image: Tensor,
         empty_too: bool,
     ) -> MaskProposals:
-        """Make proposals of detections in the batch's pixels, (N, 5 + K).
+        """Make proposals of detections in the batch's pixels, (N, 5 + K), or a class behind them.
 
         Unlike ultralytics' FastSAM call, boxes near the border are not snapped to the full frame.
         """
         size = (int(image.shape[1]), int(image.shape[2]))
         rows, columns = place.axes(size, tuple(batch.shape[2:]), tuple(prototypes.shape[1:]))
         boxes = place.to_image(found[:, :4], size)
+        coefficients, classes = found[:, BOX_AND_SCORE:].tensor_split([len(prototypes)], 1)
         masks = PrototypeMasks(
-            prototypes, found[:, BOX_AND_SCORE:], boxes, rows, columns, self.settings.retina_masks
+            prototypes, coefficients, boxes, rows, columns, self.settings.retina_masks
         )
-        proposals = MaskProposals(masks, boxes, found[:, 4])
+        named = classes[:, 0].long() if classes.shape[1] else None
+        proposals = MaskProposals(masks, boxes, found[:, 4], classes=named)
         if empty_too:
             return proposals
         filled = masks.filled()
@@ -129,13 +148,17 @@ class _Outputs(nn.Module):
         super().__init__()
         self.network = network
         self.end_to_end = bool(getattr(network, 'end2end', False))  # YOLO26: needs no suppression
+        names: Any = network.names
+        self.class_names = tuple(str(names[index]) for index in sorted(names))
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return detections (N, 5 + K, anchors) and prototypes (N, K, h, w)."""
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Return detections (N, 5 + K, anchors), prototypes (N, K, h, w), perhaps classes."""
         predicted, prototypes = self.network(batch)[0]
         if self.end_to_end:
-            return picked(predicted), prototypes
-        return one_class(predicted, prototypes.shape[1]), prototypes
+            merged, *classes = picked(predicted)
+        else:
+            merged, *classes = one_class(predicted, prototypes.shape[1])
+        return merged, prototypes, *classes
 
 
 def _load(checkpoint: Path, runtime: Runtime) -> nn.Module:

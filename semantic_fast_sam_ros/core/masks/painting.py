@@ -1,5 +1,6 @@
 """Pure functions on masks: areas, filtering, and painting many masks into one map."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -43,7 +44,8 @@ def largest_first_unasked(proposals: MaskProposals, maximum_share: float) -> Mas
     dropped = ~shapes.filled() | (sizes > maximum_share * height * width)
     order = sizes.masked_fill(dropped, -1.0).argsort(descending=True, stable=True)
     emptied = shapes.without(dropped)
-    return MaskProposals(emptied, emptied.boxes, proposals.scores, ~dropped).take(order)
+    real = replace(proposals, shapes=emptied, boxes=emptied.boxes, real=~dropped)
+    return real.take(order)
 
 
 def topmost(masks: Shapes) -> Tensor:

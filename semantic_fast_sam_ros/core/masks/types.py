@@ -28,6 +28,7 @@ class MaskProposals:
     # (N,) bool: which are real. The others, behind them, are empty: a GPU need not be asked how
     # many there are. None: all of them.
     real: Tensor | None = None
+    classes: Tensor | None = None  # (N,) int64, of those that the mask network tells apart
 
     def __post_init__(self) -> None:
         count = len(self.shapes)
@@ -61,7 +62,8 @@ class MaskProposals:
         shapes = self.shapes
         chosen = shapes[index] if isinstance(shapes, Tensor) else shapes.take(index)
         real = None if self.real is None else self.real[index]
-        return MaskProposals(chosen, self.boxes[index], self.scores[index], real)
+        classes = None if self.classes is None else self.classes[index]
+        return MaskProposals(chosen, self.boxes[index], self.scores[index], real, classes)
 
 
 def whole_image(size: tuple[int, int], device: torch.device) -> MaskProposals:

@@ -1,7 +1,10 @@
 """Networks that come as a file of another tool: ONNX, OpenVINO's IR, TFLite."""
 
+import ast
 import codecs
 import importlib.util
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,14 @@ from semantic_fast_sam_ros.core.networks.litert import LiteRtSession
 from semantic_fast_sam_ros.core.networks.onnx_engine import OnnxSession
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.sessions import Session
+
+NOTES = ('metadata.json', 'temp_meta.txt')  # of ultralytics, today's name and yesterday's
+MAX_NOTES = 1 << 20  # bytes
+# What a text that is no notes raises when it is read.
+NO_NOTES = (
+    *(OSError, ValueError, SyntaxError, TypeError, AttributeError, StopIteration),
+    *(RecursionError, MemoryError),
+)
 
 
 def open_exported(file: Path, runtime: Runtime) -> Session:
@@ -33,6 +44,8 @@ def open_exported(file: Path, runtime: Runtime) -> Session:
             continue
         try:
             opened.append(OPENERS[name](file, runtime))
+            if file.suffix == '.tflite':
+                opened[-1].metadata |= _zipped_notes(file)
             if not _hides_scales(file, opened[-1]):
                 return opened[-1]
         except Exception as error:  # whatever the libraries raise
@@ -43,6 +56,27 @@ def open_exported(file: Path, runtime: Runtime) -> Session:
     if opened:
         return opened[0]
     raise ModelError(f'{file} cannot be run on {runtime.device}: {"; ".join(problems)}')
+
+
+def noted_classes(session: Session) -> tuple[str, ...]:
+    """Return the names of the classes that ultralytics notes in a file; none where it has not."""
+    try:
+        noted = ast.literal_eval(session.metadata.get('names', '{}'))
+        return tuple(str(noted[key]) for key in sorted(noted, key=int))
+    except NO_NOTES:
+        return ()
+
+
+def _zipped_notes(file: Path) -> dict[str, str]:
+    """Return what ultralytics notes in a zip behind a TFLite network; nothing where it has not."""
+    try:
+        with zipfile.ZipFile(file) as behind:
+            name = next(iter({*NOTES} & {*behind.namelist()}))
+            text = behind.open(name).read(MAX_NOTES).decode()
+        found = json.loads(text) if name.endswith('.json') else ast.literal_eval(text)
+        return {str(key): str(value) for key, value in found.items()}
+    except (zipfile.BadZipFile, *NO_NOTES):
+        return {}
 
 
 def _is_what_it_says(file: Path) -> bool:

@@ -40,6 +40,12 @@ class Model:
         Raises:
             ModelError: missing and not to be had, not trusted, or changed since it came.
         """
+        if self.name.endswith('.engine'):
+            raise ModelError(
+                f'{self.name} is a TensorRT engine, which only runs on the kind of GPU and the '
+                'TensorRT that made it: name the .onnx that it was made of, and set backend to '
+                'tensorrt'
+            )
         if self.kind == 'checkpoint':
             return weights.checkpoint_file(self.name, policy)
         if self.kind == 'transformers':

@@ -118,6 +118,7 @@ class YoloeGenerator(FastSamGenerator):
     """Propose the instances of a labeller's YOLOE as masks: one network for masks and names."""
 
     takes_batches = False
+    class_names = ()  # its labeller says them
 
     def __init__(self, labeller: YoloeLabeller, settings: MaskSettings) -> None:
         """Take the labeller whose network proposes; of the settings only retina_masks counts."""

@@ -37,6 +37,12 @@ class MaskSettings:
     max_masks: int = setting(
         100, 'at most so many masks an image, best first', minimum=1, maximum=1000, live=True
     )
+    names: str = setting(
+        'ignore',
+        'what a mask network that tells classes apart takes a mask for: ignore, or prior: its '
+        "class joins the mask's votes, with its score as weight (labeller closed_set)",
+        choices=('ignore', 'prior'),
+    )
     retina_masks: bool = setting(
         True,
         "cut masks out at image size (finer edges) instead of at half the network's size",

@@ -1,5 +1,8 @@
 """Segmenting YOLOs in files propose the masks that they propose in torch."""
 
+import json
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,9 @@ from torch import Tensor, nn
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator, load_ultralytics
+from semantic_fast_sam_ros.core.networks.model_files import mask_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
+from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
 pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
@@ -88,10 +93,11 @@ def test_an_end_to_end_head_has_picked(tmp_path: Path) -> None:
     file = tmp_path / 'net.onnx'
     torch.onnx.export(Picks(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
     batch = torch.rand(1, 3, *SIZE)
-    found, prototypes = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))(batch)
+    found, prototypes, which = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))(batch)
     wanted = [[24.0, 20, 32, 32, 0.9, 1, -1], [12, 9, 16, 2, 0.5, 2, 0]]
     torch.testing.assert_close(found, torch.tensor(wanted).T[None])
     torch.testing.assert_close(prototypes, batch[:, :2, ::4, ::4])
+    assert which.tolist() == [[[17.0, 3.0]]]
 
 
 class Other(nn.Module):
@@ -148,9 +154,58 @@ def write_tflite(file: Path, boxes_in: str) -> tuple[Path, Tensor, Tensor]:
 def test_quantised_numbers_mean_what_the_file_says(boxes_in: str, tmp_path: Path) -> None:
     file, said, prototypes = write_tflite(tmp_path / 'net.tflite', boxes_in)
     network = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))
-    found, maps = network(torch.rand(1, 3, 32, 32))
+    found, maps, which = network(torch.rand(1, 3, 32, 32))
     gain = 1 if boxes_in == 'pixels' else 32
     torch.testing.assert_close(found[:, :4], said[:, :4] * gain, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found[:, 4], said[:, 4:7].amax(1), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found[:, 5:], said[:, 7:], rtol=1e-4, atol=1e-4)
+    assert torch.equal(which[:, 0].long(), said[:, 4:7].argmax(1))
     torch.testing.assert_close(maps, prototypes)
+
+
+def test_names_that_ultralytics_notes_in_a_file_are_the_classes(tmp_path: Path) -> None:
+    import onnx
+
+    names = ('cat', 'dog', 'cow')
+    file = write(tiny.write_sizes(tmp_path / 'net.pt', names), tmp_path / 'net.onnx')
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {'names': str(dict(enumerate(names)))})
+    onnx.save(model, file)
+    settings = replace(SETTINGS, names='prior', max_masks=300, iou=0.99)
+    generator = FastSamGenerator(file, settings, Runtime(CPU, backend='auto'))
+    with torch.inference_mode():
+        found = generator.generate(photo())
+    assert generator.class_names == names
+    assert found.classes is not None
+    assert len(set(found.classes.tolist())) > 1
+
+
+def test_a_file_without_names_cannot_be_a_prior(tmp_path: Path) -> None:
+    file = write(tiny.write_fastsam(tmp_path / 'net.pt', ('cat', 'dog')), tmp_path / 'net.onnx')
+    with pytest.raises(ModelError, match='names no classes apart'):
+        FastSamGenerator(file, replace(SETTINGS, names='prior'), Runtime(CPU, backend='auto'))
+
+
+def test_a_tensorrt_engine_is_refused_with_what_to_do() -> None:
+    model = mask_model(MaskSettings(model='yolov8n-seg.engine'))
+    with pytest.raises(ModelError, match=r'name the \.onnx .* set backend to tensorrt'):
+        model.find(Policy(trust_model_files=True))
+
+
+@pytest.mark.parametrize('name', ['metadata.json', 'temp_meta.txt'])
+def test_names_behind_a_tflite_network_are_the_classes(name: str, tmp_path: Path) -> None:
+    file, _, _ = write_tflite(tmp_path / 'net.tflite', 'pixels')
+    names = dict(enumerate(('cat', 'dog', 'cow')))
+    noted = {'names': names, 'stride': 32}
+    with zipfile.ZipFile(file, 'a') as behind:
+        behind.writestr(name, json.dumps(noted) if name.endswith('.json') else str(noted))
+    network = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))
+    assert network.class_names == tuple(names.values())
+
+
+@pytest.mark.parametrize('text', ['', '[1]', '{"names": 3}', '{"names": {"first": "cat"}}', '('])
+def test_notes_that_are_none_name_nothing(text: str, tmp_path: Path) -> None:
+    file, _, _ = write_tflite(tmp_path / 'net.tflite', 'pixels')
+    with zipfile.ZipFile(file, 'a') as behind:
+        behind.writestr('metadata.json', text)
+    assert ExportedMaskNetwork(file, Runtime(CPU, backend='auto')).class_names == ()
