@@ -8,10 +8,17 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.exported import ExportedSegmenter
+from semantic_fast_sam_ros.core.closed_set.queries import (
+    BY_QUERIES,
+    IN_PATCHES,
+    MASK2FORMER_GRID,
+    class_scores,
+    segment_in_patches,
+)
 from semantic_fast_sam_ros.core.masks.fastsam import load_ultralytics
 from semantic_fast_sam_ros.core.networks import answers, weights
 from semantic_fast_sam_ros.core.networks.batching import (
@@ -31,9 +38,7 @@ from semantic_fast_sam_ros.core.settings.models import DenseSettings
 SIDE_MULTIPLE = 8  # sides given to a transformers model are rounded to this, or to its patches
 MAXIMUM_SIDE = 4096  # of what a network is given, however long and thin the image
 ULTRALYTICS_SIZE = 640  # longer side where the settings name none; its own default
-BY_QUERIES = ('maskformer', 'mask2former', 'oneformer')  # whose classes and masks come apart
 SQUARE_ONLY = ('dpt',)  # model types whose code takes no other images
-MASK2FORMER_GRID = (384, 384)  # transformers brings its mask logits to this before the sigmoid
 SEMANTIC = 'AutoModelForSemanticSegmentation'
 # (architecture suffix, the Auto class that loads it); the first that fits is taken
 AUTO_CLASSES = (
@@ -81,10 +86,20 @@ class TransformersSegmenter(RunsNetwork):
         settings: DenseSettings,
         runtime: Runtime,
     ) -> None:
-        """Load a folder; raises ModelError if it holds no segmentation model."""
+        """Load a folder.
+
+        Raises:
+            ModelError: it holds no segmentation model.
+            ConfigError: its model takes images of one size only, and another is set.
+        """
         self._size, self._name = settings.image_size, folder.name
         self._runtime = runtime
         self._model, self._processor = _load_transformers(folder)
+        if self._size and self._model.config.model_type in IN_PATCHES:
+            raise ConfigError(
+                f'{folder.name} takes images at the size that its processor says: leave '
+                'dense.image_size at 0'
+            )
         self._model.to(
             device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last
         )
@@ -117,18 +132,17 @@ class TransformersSegmenter(RunsNetwork):
         """Score an image (3, H, W) uint8 RGB on the segmenter's device."""
         if self._network is not None:
             return self.segment_all([image])[0]
+        kind = self._model.config.model_type
+        if kind in IN_PATCHES:
+            with self._turn, stage('dense_network'):
+                scores = segment_in_patches(self._model, self._processor, image)[None]
+            return DenseMap(self._scores(scores), are_logits=False)
         with stage('preprocess'):
             pixels = self._preprocess(image)
         with self._turn, stage('dense_network'):
             output = self._model(pixel_values=pixels, **self._task_inputs)
-        # MaskFormer (Cheng et al., NeurIPS 2021, section 3.4): queries' classes times their masks;
-        # the last class is 'no object'.
-        masks = output['masks_queries_logits'].float()
-        if self._model.config.model_type == 'mask2former':
-            masks = functional.interpolate(masks, MASK2FORMER_GRID, mode='bilinear')
-        shares = output['class_queries_logits'][0].float().softmax(-1)[:, :-1]
-        scores = torch.einsum('qc,qhw->chw', shares, masks[0].sigmoid())
-        return DenseMap(self._scores(scores[None]), are_logits=False)
+        scores = class_scores(output, MASK2FORMER_GRID if kind == 'mask2former' else None)
+        return DenseMap(self._scores(scores), are_logits=False)
 
     def _scores(self, found: Tensor) -> Tensor:
         return answers.class_logits(self._name, found[0], len(self.class_names))
