@@ -247,16 +247,17 @@ def tables(it: Recorded, settings: UlTtaSettings) -> None:
 
 
 def alone(settings: UlTtaSettings) -> dict[str, UlTtaSettings]:
-    """Return the settings with one part at work."""
-    still = {'angle': 0.0, 'divergence': 0.0, 'temperature': 1.0}
+    """Return the settings with one part at work; priors as far as they might go."""
     return {
-        part: replace(settings, **{k: v for k, v in still.items() if k != own})
-        for part, own in (
-            ('prototypes', 'angle'),
-            ('priors', 'divergence'),
-            ('temperature', 'temperature'),
-        )
+        'prototypes': replace(ANCHORED, **_moving(settings, 'angle')),
+        'priors': replace(ANCHORED, **_moving(settings, 'prior_anchor'), divergence=0.1),
+        'temperature': replace(ANCHORED, **_moving(settings, 'temperature')),
     }
+
+
+def _moving(settings: UlTtaSettings, part: str) -> dict[str, float]:
+    common = ('gate', 'anchor', 'memory', part)
+    return {name: getattr(settings, name) for name in common}
 
 
 def thirds(

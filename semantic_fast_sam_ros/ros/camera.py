@@ -70,11 +70,8 @@ class Camera:
             ConfigError: tracking, or boxes in another frame, needs a library that is missing, or
                 the memory tracks or vectors that there are not.
         """
-        self.name = name
-        now, prefix = config(), f'~/{name}'.rstrip('/')
-        self._tracker: ObjectTracker | None = None
-        if now.tracking == BYTETRACK:
-            self._tracker = ObjectTracker(track_ids, now.objects.track_keep_s)
+        self.name, now, prefix = name, config(), f'~/{name}'.rstrip('/')
+        self._tracker = _tracker(now, track_ids)
         self._memory, self._queries = _memory(now, queries), queries
         self.boxes = _boxes(node, now)
         self.outputs = Outputs(
@@ -226,6 +223,12 @@ class Camera:
         publishers = self._node.count_publishers(topic)
         plural = '' if publishers == 1 else 's'
         return f'no image on {topic} for {silent_s:.0f} s ({publishers} publisher{plural} there)'
+
+
+def _tracker(config: Config, track_ids: TrackIds) -> ObjectTracker | None:
+    if config.tracking != BYTETRACK:
+        return None
+    return ObjectTracker(track_ids, config.objects.track_keep_s)
 
 
 def _memory(config: Config, queries: Queries) -> ObjectMemory | None:
