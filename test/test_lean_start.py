@@ -29,7 +29,7 @@ from semantic_fast_sam_ros import SemanticFastSam
 pipeline = SemanticFastSam.from_profile(sys.argv[1], device='cpu', offline=True, **{overrides})
 pipeline(np.full((48, 64, 3), 114, np.uint8))
 """
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def after(script: str, *words: str) -> dict[str, Any]:

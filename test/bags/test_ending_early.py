@@ -20,6 +20,8 @@ from .fakes import Brightness, label, settings
 from .recordings import START_NS, camera, camera_bag, text_message, write_bag
 from .test_labelling import payloads
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 DEADLINE_S = 150.0
 # Labels a recording in a process of its own: bag, output, sleep a frame, optional limit of bytes.

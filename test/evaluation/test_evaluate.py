@@ -17,7 +17,7 @@ KEYS = (
     'name miou per_class_iou pixel_accuracy boundary_f mask_ar ece temporal stage_ms '
     'peak_memory_mb runs'
 )
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def evaluate(folder: Path, work: Path, *options: str) -> dict[str, Any]:

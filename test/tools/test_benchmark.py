@@ -8,6 +8,8 @@ import tiny
 from semantic_fast_sam_ros.__main__ import main
 from semantic_fast_sam_ros.core.images.files import read_image
 
+pytestmark = pytest.mark.slow
+
 SIZE = ('--sizes', '96x64', '--frames', '2', '--threads', '1')
 
 

@@ -27,6 +27,7 @@ for name in ('bags', 'evaluation'):  # whose tests write recordings and data set
 layouts, recordings = (importlib.import_module(name) for name in ('layouts', 'recordings'))
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(400),
     pytest.mark.filterwarnings('ignore:.*torch.jit:FutureWarning'),
 ]

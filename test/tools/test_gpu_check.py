@@ -8,7 +8,7 @@ import pytest
 from semantic_fast_sam_ros.__main__ import main
 from semantic_fast_sam_ros.tools import gpu_check
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_without_cuda_it_ends_with_one_sentence(

@@ -205,6 +205,7 @@ def in_a_process(cache: Path) -> str:
     return result.stdout.strip()
 
 
+@pytest.mark.slow
 def test_what_is_compiled_is_kept_in_the_cache_and_may_be_damaged_there(tmp_path: Path) -> None:
     assert in_a_process(tmp_path) == '1'
     kept = [path for path in (tmp_path / 'numba').rglob('*.nb?') if path.is_file()]
@@ -214,6 +215,7 @@ def test_what_is_compiled_is_kept_in_the_cache_and_may_be_damaged_there(tmp_path
     assert in_a_process(tmp_path) == '1'
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_made_costs_time_only(tmp_path: Path) -> None:
     occupied = tmp_path / 'file'
     occupied.touch()

@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.settings.config import from_values
 
 # Sums of floats come out a little different in another order: a pixel between two classes, too.
 PARITY = 0.999
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Halved:

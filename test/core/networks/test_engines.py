@@ -20,7 +20,7 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 FP32 = {'device': 'cpu', 'precision': 'fp32'}
 PARITY = 0.995  # of the pixels
 PARITY_INT8 = 0.9  # on a photo unlike those that the networks know
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])

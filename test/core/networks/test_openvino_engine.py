@@ -15,7 +15,7 @@ from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.openvino_engine import export_int8
 from semantic_fast_sam_ros.core.networks.recording import Recorder, recording
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_conversion_of_an_earlier_version_asks_torch_for_the_classes(source: Path) -> None:

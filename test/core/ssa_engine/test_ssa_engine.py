@@ -29,6 +29,8 @@ from semantic_fast_sam_ros.core.ssa_engine.labeller import SsaEngineLabeller
 from semantic_fast_sam_ros.core.ssa_engine.nouns import nouns
 from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
+pytestmark = pytest.mark.slow
+
 CPU, FP32 = torch.device('cpu'), torch.float32
 COCO = ('person', 'road', 'sky-other-merged', 'tree-merged')
 ADE20K = ('wall', 'building', 'windowpane', 'grass')
