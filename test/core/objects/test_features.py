@@ -91,3 +91,19 @@ def test_the_query_of_a_mask_that_is_named_so_scores_as_its_name_does(
     rows = np.flatnonzero(result.class_ids[:, 0] == 1)
     assert len(rows)
     assert road[rows].tolist() == pytest.approx(result.class_scores[rows, 0].tolist(), abs=1e-4)
+
+
+def test_words_find_what_the_photo_shows_and_nonsense_finds_nothing(
+    pipeline: SemanticFastSam, photo: np.ndarray
+) -> None:
+    features = pipeline(photo, features=True).features
+    model = pipeline.encoder.model
+    encoder = QueryEncoder(model, TEMPLATES['photo'])
+    negatives = {'query.negatives': pipeline.config.query.negatives}
+    best = {}
+    for text in ('automobile', 'asdfgh', 'a purple elephant', 'dog'):
+        query = encoder.encode(text, pipeline.vocabulary, negatives, model.scale)
+        best[text] = float(query.scores(features).max())
+    threshold = pipeline.config.query.threshold
+    assert best.pop('automobile') > threshold  # the bus
+    assert all(score < threshold for score in best.values()), best
