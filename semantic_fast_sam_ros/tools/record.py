@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'{writing.count} messages -> {arguments.output}')
     if problem:
         raise SemanticFastSamError(f'cannot write: {problem}; what is written can be read')
+    if not writing.count:
+        raise SemanticFastSamError(f'nothing was recorded: {recorder.silence()}')
     return 0
 
 
@@ -160,6 +162,12 @@ class Recorder:
         while before != self._taken and time.monotonic() < deadline:
             before = self._taken
             rclpy.spin_once(self.node, timeout_sec=0.1)
+
+    def silence(self) -> str:
+        """Return why nothing may have come."""
+        if self._missing:
+            return f'nobody publishes {", ".join(self._missing)}: is the node active (--node)?'
+        return 'no image was labelled: `doctor --node` says why'
 
     def _subscribe(self, topic: str, name: str, offers: list[Any]) -> None:
         from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

@@ -111,3 +111,12 @@ def test_an_output_that_exists_or_is_unknown_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown output 'depth'"):
         record.run(parser.parse_args([str(tmp_path / 'new'), '--outputs', 'depth']))
     assert yaml.safe_load((resource_folder('config') / record.SHIPPED_QOS).read_text())
+
+
+@pytest.mark.timeout(300)
+def test_a_recording_of_nothing_is_no_success(tmp_path: Path) -> None:
+    process = _start(str(tmp_path / 'out'), '--node', '/nobody', '--seconds', '0.1')
+    _, told = process.communicate(timeout=harness.TIMEOUT_S)
+    assert process.returncode == 1
+    assert 'nothing was recorded: nobody publishes /nobody/label_info' in told
+    assert 'is the node active (--node)?' in told
