@@ -1,5 +1,6 @@
 """Closed-set labelling: a dense segmenter votes inside each mask (SFS, arXiv 2604.20169)."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from semantic_fast_sam_ros.core.settings.vocabulary import (
     without_repeats,
 )
 
+log = logging.getLogger(__name__)
 # Above so many values the probabilities are computed on a coarser grid than the image's:
 # 150 classes at 1920 x 1080 would be 1.2 GB a frame.
 MAX_PROBABILITY_VALUES = 1 << 26
@@ -182,6 +184,18 @@ class ClosedSetLabeller:
         return merged.index_add_(0, self._rows.to(probabilities.device), probabilities)
 
 
+def _tell_unknown(vocabulary: Vocabulary, class_names: tuple[str, ...]) -> None:
+    """Warn of names that no pixel can get."""
+    known = [vocabulary.find(name) for name in class_names]
+    unknown = [c.name for c in vocabulary.classes if c not in known and not c.negative]
+    if unknown and any(known):
+        log.warning(
+            'the dense model has no class for %s, which it never finds: its classes are %s',
+            ', '.join(unknown),
+            ', '.join(class_names),
+        )
+
+
 def closed_set_vocabulary(
     class_names: tuple[str, ...], wanted: Vocabulary | None, groups: dict[str, list[str]]
 ) -> Vocabulary:
@@ -193,6 +207,7 @@ def closed_set_vocabulary(
     own = from_names(without_repeats(class_names))
     base = wanted or own
     if not groups:
+        _tell_unknown(base, class_names)
         return base
     if wanted is not None:  # names as the model has them, colours as the vocabulary has them
         own = Vocabulary(

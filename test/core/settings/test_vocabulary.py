@@ -84,6 +84,16 @@ def test_ids_never_change_their_meaning_while_a_process_runs() -> None:
     assert ids(history.admit(from_names(['road', 'cat']))) == {'road': 1, 'cat': 4}
 
 
+def test_names_that_the_model_does_not_know_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = vocabulary_files.resolve('road, vehicle | car, shopping trolley, dog')
+    assert closed_set_vocabulary(('road', 'car', 'tree'), wanted, {}) is wanted
+    (told,) = caplog.messages
+    assert 'no class for shopping trolley, dog,' in told and 'road, car, tree' in told
+    caplog.clear()
+    closed_set_vocabulary(('road', 'car'), vocabulary_files.resolve('road, car'), {})
+    assert not caplog.messages
+
+
 def test_groups_merge_the_models_classes() -> None:
     grouped = closed_set_vocabulary(
         ('road', 'parking', 'car'), None, {'drivable': ['road', 'parking']}
