@@ -75,14 +75,17 @@ def test_a_bad_query_is_told_and_the_one_before_stands(
 def test_queries_at_a_thousand_hertz_end_with_the_last_and_images_go_on(
     running: RunningNode, peer: Peer, diagnosis: Diagnosis
 ) -> None:
-    sender, failed = asker(peer), running.counts.failed
-    peer.camera()
+    sender, camera, before = asker(peer), peer.camera(), running.counts
     for number in range(1000):
         sender.publish(String(data=f'thing {number}'))
-        time.sleep(0.0005)
+        if number % 100 == 0:
+            camera.publish(photo_message(number))
+        time.sleep(0.0005)  # as a sender at a rate does
     require_labels(peer, 7)
     until(lambda: diagnosis.value('query') == 'thing 999', 'the last query')
-    assert running.counts.failed == failed
+    assert int(diagnosis.value('queries_passed_over')) > 0
+    assert running.counts.processed > before.processed + 1
+    assert (running.counts.failed, running.counts.refused) == (before.failed, before.refused)
     sender.publish(String(data=''))
     until(lambda: diagnosis.value('query') == '', 'the end of it')
 
