@@ -240,7 +240,7 @@ def tables(it: Recorded, settings: UlTtaSettings) -> None:
         ],
     )
     show('first and last third (val masks)', thirds(it, 'val masks', settings))
-    show('a change of place: the second half of 0006R0 then val', moved(it, settings))
+    show('val alone, and after another street (0006R0)', moved(it, settings))
     show('val masks twenty times: first, last', repeated(it, settings))
     show('eight names that never occur (val masks)', unasked(it, settings))
     print(f'\nadded to an image of val: {added_ms(it, settings):.2f} ms')
@@ -302,13 +302,13 @@ def unasked(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figure
 
 
 def added_ms(it: Recorded, settings: UlTtaSettings) -> float:
-    """Return how much longer the arithmetic of an image takes than the product alone."""
+    """Return how much more time a thread spends on an image than on the product alone."""
     stream, text = it.streams['val masks'], it.texts['names']
 
     def timed(work: Any) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        return 1000 * (time.perf_counter() - started) / len(stream)
+        return 1000 * (time.process_time() - started) / len(stream)
 
     def plain() -> None:
         for seen in stream:

@@ -2,8 +2,8 @@
 
 After Kim, Ultra-Light Test-Time Adaptation for Vision-Language Models, arXiv 2511.09101: networks
 stay frozen; of sure masks class prototypes, class priors and a temperature are learned, anchored
-by the text vectors and a Dirichlet prior, and guarded against drift. The rules below follow the
-description; where it leaves a choice, it is said which one is made.
+by the text vectors and a Dirichlet prior, and guarded against drift. Only the abstract was at
+hand: the formulas are worked out here.
 """
 
 import math

@@ -32,7 +32,8 @@ class UlTtaSettings:
     )
     prior_anchor: float = setting(
         300.0,
-        'masks that weigh as much as the belief that all names are equally frequent',
+        'masks that weigh as much as the beliefs that all names are equally frequent, and that '
+        'confidences are as good as by the texts alone',
         minimum=1e-3,
         maximum=1e9,
         live=True,
