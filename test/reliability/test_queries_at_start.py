@@ -12,6 +12,7 @@ from harness import LATCHED, NAME, Diagnosis, Peer, RunningNode, photo_message, 
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from tiny_clip import write_clip
+from vision_msgs.msg import Detection2DArray
 
 Starter = Callable[..., RunningNode]
 QUERY = f'{NAME}/query'
@@ -27,6 +28,21 @@ def test_what_a_latching_sender_asked_before_the_node_came_is_heard(
     sender.publish(String(data='cat'))
     until(lambda: diagnosis.value('query') == 'cat', 'the next query')
     assert diagnosis.value('queries_received') == '2'
+
+
+def test_one_query_counts_for_all_cameras(
+    start: Starter, peer: Peer, diagnosis: Diagnosis, tmp_path: Path
+) -> None:
+    clip = str(write_clip(tmp_path / 'clip'))
+    start(labeller='clip', clip__model=clip, vocabulary='road', cameras='front, left')
+    peer.wait_active()
+    sender = peer.node.create_publisher(String, QUERY, 10)
+    until(sender.get_subscription_count, 'the node listens to queries')
+    sender.publish(String(data='dog'))
+    until(lambda: diagnosis.value('query') == 'dog', 'the query')
+    for camera in ('front', 'left'):
+        answers = peer.collect(Detection2DArray, f'{NAME}/{camera}/query/detections')
+        peer.feed(peer.camera(f'/{camera}/image'), photo_message(), answers.copy)
 
 
 def test_a_labeller_without_vectors_says_so_and_labels(
