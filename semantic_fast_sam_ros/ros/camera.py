@@ -191,6 +191,7 @@ class Camera:
             diagnostics.GEOMETRY: self.geometry.problem(),
             diagnostics.CLOUD: self.depth.problem(),
             diagnostics.TONE: self.tone.warning,
+            diagnostics.TRACKS: self._tracker.notice if self._tracker else '',
             diagnostics.FEATURES: self.outputs.lack(),
         }
         subscription = self._subscription

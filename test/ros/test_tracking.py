@@ -60,13 +60,15 @@ def test_things_keep_their_ids_and_after_a_pause_have_new_ones(
     running: RunningNode, peer: Peer
 ) -> None:
     rig, start_ns = Rig(peer), 1_700_000_000 * 10**9
+    rig.shoot(start_ns - PERIOD_NS)
     first, masks = rig.shoot(start_ns)
     ids = lasting(first)
     assert ids, [(d.id, d.results[0].hypothesis.class_id) for d in first.detections if d.results]
     assert set(np.unique(masks)) - {0} <= {int(d.id) for d in first.detections}
     for step in range(1, 4):
         assert lasting(rig.shoot(start_ns + step * PERIOD_NS)[0]) >= ids
-    later = lasting(rig.shoot(start_ns + 60 * 10**9)[0])
+    assert not lasting(rig.shoot(start_ns + 60 * 10**9)[0]), 'seen once'
+    later = lasting(rig.shoot(start_ns + 60 * 10**9 + PERIOD_NS)[0])
     assert later and not later & ids
 
 
@@ -76,8 +78,10 @@ def test_ids_are_not_used_again_after_the_node_was_configured_anew(
     from lifecycle_msgs.msg import Transition
 
     rig, start_ns = Rig(peer), 1_700_001_000 * 10**9
+    rig.shoot(start_ns - PERIOD_NS)
     before = lasting(rig.shoot(start_ns)[0])
     for transition in ('DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE'):
         assert peer.change(getattr(Transition, f'TRANSITION_{transition}')), transition
-    after = lasting(rig.shoot(start_ns + PERIOD_NS)[0])
+    rig.shoot(start_ns + PERIOD_NS)
+    after = lasting(rig.shoot(start_ns + 2 * PERIOD_NS)[0])
     assert after and min(after) > max(before)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ultralytics.trackers.basetrack import TrackState
+from ultralytics.trackers.basetrack import BaseTrack, TrackState
 from ultralytics.trackers.byte_tracker import BYTETracker, STrack
 from ultralytics.trackers.utils.kalman_filter import KalmanFilterXYAH
 
@@ -57,6 +57,17 @@ class Track(STrack):
     _state: Any = None
     _corners: tuple[float, ...] = ()
 
+    def __init__(self, xywh: Floats, score: float, cls: float) -> None:
+        """Take a box that was seen: centre, size and its row."""
+        BaseTrack.__init__(self)  # type: ignore[no-untyped-call]
+        x, y, width, height, row = xywh.tolist()
+        self.idx = int(row)
+        corner = x - width / 2, y - height / 2
+        self._tlwh = np.array([*corner, width, height], np.float32)
+        self.cls, self.tracklet_len = cls, 0
+        self.score = score  # type: ignore[assignment]
+        self.kalman_filter = self.mean = self.covariance = self.angle = None
+
     @property
     def xyxy(self) -> tuple[float, ...]:  # type: ignore[override]
         """The left, top, right and bottom."""
@@ -91,20 +102,20 @@ class StampedByteTrack(BYTETracker):
         settings = SimpleNamespace(track_buffer=round(1000 * keep_s), **SETTINGS)
         super().__init__(settings)  # type: ignore[no-untyped-call]
         self._motion = KalmanFilterXYAH()  # type: ignore[no-untyped-call]
+        self.frame_id = 1  # of the first image all tracks would be confirmed at once
 
     def update_after(self, seconds: float, boxes: Boxes) -> list[Any]:
         """Join the boxes of the next image to tracks.
 
         Args:
-            seconds: since the image before; of the first image, whatever.
+            seconds: since the image before; for the first image, whatever.
             boxes: of things.
 
         Returns:
             the confirmed tracks that are seen, each with `track_id` and the row `idx`.
         """
-        if self.frame_id:
-            self.frame_id += max(1, round(1000 * seconds)) - 1  # `update` adds one
-            self._set_step(seconds * FILTER_HZ)
+        self.frame_id += max(1, round(1000 * seconds)) - 1  # `update` adds one
+        self._set_step(seconds * FILTER_HZ)
         self.update(boxes)
         return [track for track in self.tracked_stracks if track.is_activated]
 

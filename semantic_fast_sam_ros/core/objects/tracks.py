@@ -64,6 +64,7 @@ class ObjectTracker:
         self._method = _bytetrack(keep_s)
         self._numbers: dict[int, int] = {}  # the method's own ids -> numbers
         self._newest_ns: int | None = None
+        self._pauses = 0  # in a row
 
     def update(self, result: SegmentationResult, stamp_ns: int) -> SegmentationResult:
         """Return the result with lasting mask ids for things that were seen at least twice.
@@ -105,6 +106,16 @@ class ObjectTracker:
         self._release(self._numbers.keys() - self._method.remembered)
         return found
 
+    @property
+    def notice(self) -> str:
+        """Why nothing can be tracked; '' if it can."""
+        if self._pauses < 2:
+            return ''
+        return (
+            f'images come more than objects.track_keep_s ({self._keep_s:g} s) apart: no thing is '
+            'followed from one to the next'
+        )
+
     def close(self) -> None:
         """Give up all tracks."""
         self._release(set(self._numbers))
@@ -114,7 +125,8 @@ class ObjectTracker:
         """Return the time since the image before; forget all tracks where that says too little."""
         before, self._newest_ns = self._newest_ns, stamp_ns
         seconds = 0.0 if before is None else (stamp_ns - before) / 1e9
-        if abs(seconds) > self._keep_s:
+        self._pauses = self._pauses + 1 if abs(seconds) > self._keep_s else 0
+        if self._pauses:
             self.close()
         return seconds if seconds > 0 else SHORTEST_S
 
