@@ -199,5 +199,4 @@ def _is_clip(name: str) -> bool:
 
 
 def _is_clip_folder(name: str) -> bool:
-    places = (Path(name).expanduser(), weights.models_folder() / name)
-    return any((place / CLIP_CONFIG).is_file() for place in places)
+    return weights.local_folder(name, CLIP_CONFIG) is not None

@@ -111,10 +111,8 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
     Raises:
         ModelError: missing and not to be had, or changed since it was downloaded.
     """
-    places = [Path(name).expanduser(), models_folder() / name]
-    for place in places:
-        if (place / marker).is_file():
-            return place
+    if here := local_folder(name, marker):
+        return here
     try:
         folder = _cached_snapshot(name)
         if (folder is None or not (folder / marker).is_file()) and not policy.offline:
@@ -128,7 +126,16 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
         raise
     except Exception as error:  # the hub client lets through what its HTTP library raises
         reason = f'download failed ({first_line(error)}); `{PREFETCH} {name}` brings it'
-    raise _missing(name, [*places, cache_folder() / 'huggingface'], reason)
+    raise _missing(name, [*_folders(name), cache_folder() / 'huggingface'], reason)
+
+
+def local_folder(name: str, marker: str) -> Path | None:
+    """Return the folder that a name is, or one in models/, if it has the marker in it."""
+    return next((place for place in _folders(name) if (place / marker).is_file()), None)
+
+
+def _folders(name: str) -> list[Path]:
+    return [Path(name).expanduser(), models_folder() / name]
 
 
 def _cached_snapshot(name: str) -> Path | None:
