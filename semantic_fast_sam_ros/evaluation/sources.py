@@ -101,7 +101,10 @@ class SuperpixelGenerator:
 
 
 class SamGenerator:
-    """Segment everything with a Hugging Face SamModel (Kirillov et al., arXiv 2304.02643)."""
+    """Segment everything with a SAM of Hugging Face (Kirillov et al., arXiv 2304.02643).
+
+    SAM 2 (Ravi et al., arXiv 2408.00714) and EdgeTAM (Zhou et al., arXiv 2501.07256) go in, too.
+    """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         """Load a folder; raises ModelError if it holds no SAM."""
@@ -109,13 +112,12 @@ class SamGenerator:
         import transformers as untyped_transformers
 
         transformers: Any = untyped_transformers
+        local: dict[str, Any] = {'local_files_only': True, 'trust_remote_code': False}
         try:
             self._pipeline = transformers.pipeline(
                 'mask-generation',
-                model=transformers.SamModel.from_pretrained(folder, local_files_only=True),
-                image_processor=transformers.SamImageProcessor.from_pretrained(
-                    folder, local_files_only=True
-                ),
+                model=transformers.AutoModelForMaskGeneration.from_pretrained(folder, **local),
+                image_processor=transformers.AutoImageProcessor.from_pretrained(folder, **local),
                 device=device,
             )
         except (OSError, ValueError, RuntimeError) as error:

@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(1, 3),
         help='distances of the boundary F-score (default: 1,3)',
     )
-    parser.add_argument('--sam', default='facebook/sam-vit-huge', help='SamModel of the row ssa')
+    parser.add_argument(
+        '--sam', default='facebook/sam-vit-huge', help='SAM, SAM 2 or EdgeTAM of the row ssa'
+    )
     parser.add_argument('--classes', default='', help='generic: vocabulary file in label order')
     parser.add_argument(
         '--first-label', type=int, default=0, help='generic: its first label value'
