@@ -106,7 +106,8 @@ class VoteSettings:
     )
     fusion_weight: float = setting(
         0.35,
-        "fusion: trust in a mask's vote against a pixel's own probabilities; 0: none",
+        "fusion: trust in a mask's vote against a pixel's own probabilities; 0: none; 1 to 2.5 "
+        'for segmenters that were trained on other scenes',
         minimum=0.0,
         maximum=100.0,
         live=True,
