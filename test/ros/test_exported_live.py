@@ -84,19 +84,24 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[..., Labels]]] = {
 }
 
 
-@pytest.mark.parametrize('kind', sorted(KINDS))
-def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_path: Path) -> None:
-    write, labels = KINDS[kind]
-    file, image = write(tmp_path), patches()
-    running = RunningNode(
+def node_with(file: Path) -> RunningNode:
+    """Start a node with a network of three classes, whose masks do not paint."""
+    return RunningNode(
         dense__model=str(file),
         dense__classes='red, green, blue',
         dense__mean='0',
         dense__std='255',
         vocabulary='',
         vote__mode='hard',
-        vote__maximum_mask_share=0.0,  # masks do not paint
+        vote__maximum_mask_share=0.0,
     )
+
+
+@pytest.mark.parametrize('kind', sorted(KINDS))
+def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_path: Path) -> None:
+    write, labels = KINDS[kind]
+    file, image = write(tmp_path), patches()
+    running = node_with(file)
     try:
         until(running.active, f'the node is active with {file.name}')
         inbox = peer.collect(Image, '/semantic_fast_sam/label_image')
@@ -109,3 +114,29 @@ def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_pat
     found = np.frombuffer(message.data, np.uint8).reshape(SIZE)
     assert len(np.unique(found)) > 1
     assert (found == labels(file, image) + 1).mean() >= PARITY
+
+
+class NoNumbersForWhite(torch.nn.Module):
+    """Says NaN of images that are nearly white."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + (0.9 - x.mean()).sqrt()
+
+
+def test_an_image_of_which_the_network_says_no_numbers_costs_that_image_only(
+    peer: Peer, tmp_path: Path
+) -> None:
+    file = tmp_path / 'net.onnx'
+    torch.onnx.export(NoNumbersForWhite(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    running = node_with(file)
+    try:
+        until(running.active, 'the node is active')
+        inbox, camera = peer.collect(Image, '/semantic_fast_sam/label_image'), peer.camera()
+        peer.feed(camera, array_to_image(white, 'rgb8', header()), lambda: running.counts.failed)
+        assert not inbox
+        peer.feed(camera, array_to_image(patches(), 'rgb8', header()), lambda: inbox)
+        assert running.counts.refused == 0
+    finally:
+        running.close()
+    assert np.frombuffer(inbox[-1].data, np.uint8).any()
