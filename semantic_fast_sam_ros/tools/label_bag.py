@@ -222,11 +222,11 @@ def _report_run(source: Path, outcome: Outcome) -> None:
     )
     lines = [f'note: {note}' for note in outcome.notes]
     lines += [
-        f'{count} images of {topic} refused; first: {statistics.refusals[topic]}'
+        f'{count} images{_of(topic)} refused; first: {statistics.refusals[topic]}'
         for topic, count in statistics.refused.items()
     ]
     lines += [
-        f'{count} images of {topic}: {statistics.warnings[topic]}'
+        f'{count} images{_of(topic)}: {statistics.warnings[topic]}'
         for topic, count in statistics.warned.items()
     ]
     lines += [f'not read: {loss}' for loss in outcome.losses]
@@ -238,6 +238,10 @@ def _report_run(source: Path, outcome: Outcome) -> None:
         lines.append('nothing was labelled: no image in this part of the recording can be read')
     for line in lines:
         print(f'  {line}', file=sys.stderr)
+
+
+def _of(group: str) -> str:
+    return '' if group == '.' else f' of {group}'  # '.' is the folder itself
 
 
 def exit_code(outcomes: list[Outcome]) -> int:

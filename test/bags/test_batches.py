@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch):
 
     config = settings(tmp_path)
     monkeypatch.setattr(label_bag, 'SemanticFastSam', Fake)
-    monkeypatch.setattr(label_bag, 'offline_config_from', lambda arguments: config)
+    monkeypatch.setattr(label_bag, 'offline_config_from', lambda arguments, tracks: config)
 
     def call(*words):
         parser = argparse.ArgumentParser()
