@@ -53,6 +53,7 @@ def camera(name: str, subscribed: bool = True) -> Mock:
     made.name = name
     made.outputs.subscribed, made.geometry.size.return_value = subscribed, None
     made.labels_to_carry.return_value, made.statistics = None, FrameStatistics()
+    made.tracked.side_effect = lambda result, header: result
     return made
 
 
