@@ -106,7 +106,7 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
     part = 'semantic_fast_sam_ros.core'
     monkeypatch.setattr(f'{part}.masks.fastsam._load', load)
     monkeypatch.setattr(f'{part}.closed_set.dense._load_semantic', load)
-    clip = lambda *_: ClipModel(Tower(), tokens, tmp_path, _runtime())  # noqa: E731
+    clip = lambda *_: ClipModel(lambda: (Tower(), tokens), tmp_path, _runtime())  # noqa: E731
     monkeypatch.setattr(loading, 'load_clip', clip)
 
     def pipeline(count: int = 40, **settings: object) -> SemanticFastSam:

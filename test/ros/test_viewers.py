@@ -8,7 +8,12 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 from sensor_msgs.msg import CompressedImage, Image
 
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
-from semantic_fast_sam_ros.core.outputs.frame_outputs import PACKED_INSTANCES, frame_contents
+from semantic_fast_sam_ros.core.outputs.found import Found
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    FEATURES,
+    PACKED_INSTANCES,
+    frame_contents,
+)
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
 from semantic_fast_sam_ros.ros.conversions import to_message
@@ -20,7 +25,8 @@ pytestmark = pytest.mark.quick
 RVIZ = {'rgb8', 'rgba8', 'bgr8', 'bgra8', 'mono8', 'mono16', '8UC1', '8UC3', '16UC1', '32FC1'}
 # Of Foxglove's RawImage schema.
 FOXGLOVE = {'rgb8', 'rgba8', 'bgr8', 'bgra8', 'mono8', 'mono16', '8UC1', '8UC3', '16UC1', '32FC1'}
-IMAGES = [topic for topic, kind in TOPICS.items() if kind is Image]
+# ~/features holds vectors, which nobody is to look at.
+IMAGES = [topic for topic, kind in TOPICS.items() if kind is Image and topic != FEATURES]
 FEW, MANY = from_names(['road', 'car']), from_names([f'thing {i}' for i in range(300)])
 
 
@@ -40,14 +46,16 @@ def _messages(names: Vocabulary) -> dict[str, Image | CompressedImage]:
     )
     wanted = {*IMAGES, PACKED_INSTANCES, 'overlay/compressed', 'label_image/compressed'}
     image = np.zeros((3, 4, 3), np.uint8)
-    built = frame_contents(image, result, OutputSettings(), wanted)
+    nothing = Found(('cup',), np.zeros((0, 1), np.float32), 0.5)
+    built = frame_contents(image, result, OutputSettings(), wanted, found=nothing)
     return {topic: to_message(content, None) for topic, content in built}
 
 
 @pytest.mark.parametrize('names', [FEW, MANY], ids=['few classes', 'many classes'])
 def test_both_show_every_image_topic_but_hydras(names: Vocabulary) -> None:
     messages = _messages(names)
-    assert {'label_image', 'label_colour', 'confidence', 'instances', 'overlay'} == set(IMAGES)
+    named = {'label_image', 'label_colour', 'confidence', 'instances', 'overlay', 'query/heat'}
+    assert named == set(IMAGES)
     assert {messages[topic].encoding for topic in IMAGES} <= RVIZ & FOXGLOVE
     assert messages[PACKED_INSTANCES].encoding not in RVIZ | FOXGLOVE
 

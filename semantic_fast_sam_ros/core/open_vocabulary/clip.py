@@ -33,7 +33,6 @@ class ClipLabeller:
         """
         self.model = model
         self._config = config
-        self.check(vocabulary)
         self._classifier = self.prepare(vocabulary)
 
     @property
@@ -47,12 +46,21 @@ class ClipLabeller:
         return (self.model,)
 
     def check(self, vocabulary: Vocabulary) -> None:
-        """Refuse names that CLIP cannot tell apart: long ones that begin alike."""
-        self.model.require_distinct(vocabulary, TEMPLATES[self._config.clip.templates])
+        """Refuse names that CLIP cannot tell apart: long ones that begin alike.
+
+        Quick: where the tokenizer is yet to be loaded, `prepare` finds out.
+        """
+        if self.model.reads_at_once:
+            self.model.require_distinct(vocabulary, TEMPLATES[self._config.clip.templates])
 
     def prepare(self, vocabulary: Vocabulary) -> TextClassifier:
-        """Encode a vocabulary for `use`. Slow; may run while another thread labels."""
+        """Encode a vocabulary for `use`. Slow; may run while another thread labels.
+
+        Raises:
+            ConfigError: as `check`.
+        """
         templates, negatives = TEMPLATES[self._config.clip.templates], self._config.clip.negatives
+        self.model.require_distinct(vocabulary, templates)
         self.model.remember(all_texts(vocabulary, templates, negatives))
         return build_classifier(self.model, vocabulary, templates, negatives)
 

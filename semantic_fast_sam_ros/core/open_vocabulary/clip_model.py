@@ -78,7 +78,7 @@ class ClipModel(RunsNetwork):
         network, tokenizer = self.network, self._load()[1]
         preprocess = network.visual.preprocess_cfg
         return {
-            'dimension': int(network.encode_text(tokenizer([''])).shape[1]),
+            'dimension': int(network.encode_text(tokenizer(['']).to(self._device)).shape[1]),
             'size': _square(network.visual.image_size),
             'mean': list(preprocess['mean']),
             'std': list(preprocess['std']),
@@ -108,6 +108,11 @@ class ClipModel(RunsNetwork):
         with self._encoding:  # Hugging Face tokenizers serve one thread at a time
             tokens: Tensor = self._load()[1](list(texts))
             return tokens
+
+    @property
+    def reads_at_once(self) -> bool:
+        """Whether the tokenizer is loaded: new texts need not wait for that."""
+        return bool(self._load.cache_info().currsize)
 
     def require_distinct(self, vocabulary: Vocabulary, templates: Sequence[str]) -> None:
         """Raise ConfigError for two classes whose names are the same as far as it reads them."""

@@ -63,7 +63,8 @@ class HybridLabeller:
                     f'{c.name!r} has the source dense, and is not a class of the dense model'
                     + suggestion(c.name, known)
                 )
-        if by_clip := tuple(c for c in vocabulary.classes if not self._is_dense(c)):
+        by_clip = tuple(c for c in vocabulary.classes if not self._is_dense(c))
+        if by_clip and self.model.reads_at_once:
             templates = TEMPLATES[self._config.clip.templates]
             self.model.require_distinct(Vocabulary(by_clip), templates)
 

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from semantic_fast_sam_ros.core.base.folders import cache_folder
 from semantic_fast_sam_ros.core.networks import conversions
 
 MOST_TEXTS = 8192  # kept of one model
@@ -35,7 +36,8 @@ class KnownTexts:
         Args:
             source: the file or folder that the model's weights came from.
         """
-        self._file = conversions.engine_file(source, 'texts.safetensors')
+        name = conversions.engine_file(source, 'safetensors').name
+        self._file = cache_folder() / 'texts' / name
         self._rows: dict[str, int] = {}
         self._encoded: Encoded | None = None
         self.facts: dict[str, Any] = {}  # that the model told when the texts were encoded

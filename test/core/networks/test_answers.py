@@ -101,10 +101,10 @@ def test_weights_that_are_no_numbers_are_told_when_they_are_tried(tmp_path: Path
 
 
 def test_an_unknown_kind_of_universal_segmenter_is_named(tmp_path: Path) -> None:
-    config = {'model_type': 'eomt', 'architectures': ['EomtForUniversalSegmentation']}
+    config = {'model_type': 'detr', 'architectures': ['DetrForUniversalSegmentation']}
     (tmp_path / 'config.json').write_text(json.dumps(config))
     settings = DenseSettings(model=str(tmp_path))
-    with pytest.raises(ModelError, match=r'is a eomt .*it runs maskformer, mask2former'):
+    with pytest.raises(ModelError, match=r'is a detr .*it runs maskformer, mask2former'):
         load_dense(settings, TRUSTING, Runtime(torch.device('cpu')))
 
 

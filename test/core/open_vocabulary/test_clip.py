@@ -84,6 +84,29 @@ def test_vectors_of_any_number_of_crops_are_those_of_torch(
         torch.testing.assert_close(there.encode_crops(pixels), expected, rtol=0, atol=1e-5)
 
 
+def test_names_are_checked_without_waiting_for_a_tokenizer_that_is_not_loaded(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('openvino', reason='openvino is not installed')
+    monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path))
+    config = from_values({'labeller': 'clip', 'clip.model': str(clip_path), **PLAIN})
+    policy, runtime = Policy(offline=True), Runtime(CPU, backend='openvino')
+    long = 'a name of very many words ' * 20
+    alike = parse_list(f'{long} one, {long} two')
+    for reads_at_once in (True, False):
+        model = load_clip(config.clip, policy, runtime)
+        ours = ClipLabeller(model, parse_list(NAMES), config)
+        assert model.reads_at_once == reads_at_once
+        if reads_at_once:
+            with pytest.raises(ConfigError, match='make them shorter'):
+                ours.check(alike)
+        else:
+            ours.check(alike)
+            assert not model.reads_at_once
+        with pytest.raises(ConfigError, match='make them shorter'):
+            ours.prepare(alike)
+
+
 def test_scores_are_those_of_the_library_one_by_one(clip_path: Path) -> None:
     image, proposals = scene()
     ours = labeller(clip_path)

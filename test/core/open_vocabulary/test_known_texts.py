@@ -48,7 +48,7 @@ def test_damaged_file_is_told_and_written_anew(
     source: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     KnownTexts(source).keep(['car'], encoded(1), FACTS)
-    file = next((source.parent / 'cache').rglob('*.texts.safetensors'))
+    file = next((source.parent / 'cache').rglob('*.safetensors'))
     file.write_bytes(file.read_bytes()[:-9] if content is None else content)
     damaged = KnownTexts(source)
     assert damaged.find(['car']) is None and 'encoded anew' in caplog.text

@@ -75,9 +75,9 @@ def test_real_segments_get_their_names() -> None:
 
 def test_names_that_are_the_same_as_far_as_it_reads_are_refused() -> None:
     ours = labeller('road, road sign, rail road')
-    ours.check(ours.vocabulary)
+    ours.prepare(ours.vocabulary)
     start = (
         'a long grey wall of old bricks with moss and small plants that grow beside the road in'
     )
     with pytest.raises(ConfigError, match=r'first 24 tokens .* are the same'):
-        ours.check(from_names([f'{start} a town', f'{start} a village with few houses']))
+        ours.prepare(from_names([f'{start} a town', f'{start} a village with few houses']))
