@@ -236,7 +236,11 @@ def test_pipeline_takes_masks_from_it_or_from_fastsam(one: Config, tmp_path: Pat
         assert result.label_map.any() and len(result.mask_ids)
 
 
-def test_other_files_are_refused_with_the_reason(one: Config, tmp_path: Path) -> None:
+def test_other_files_are_refused_with_the_reason(
+    one: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Other tests put tiny networks under public names into the cache that all share.
+    monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path / 'cache'))
     text = Path(one.yoloe.text_model)
     plain = write_fastsam(tmp_path / 'plain.pt')
     (tmp_path / 'broken.ts').write_bytes(b'nothing')
