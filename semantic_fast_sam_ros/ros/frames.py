@@ -133,13 +133,18 @@ class FrameProcessor:
         """Label an image, if it is worth it.
 
         Returns:
-            its fate, or a function that publishes what is subscribed to: while another thread
-            does that, this one may label the next image.
+            its fate, or, where a GPU labels, a function that publishes what is subscribed to:
+            while another thread does that, this one may label the next image. On a CPU the
+            networks would only slow it down.
         """
         opened = self._open(frame)
         if isinstance(opened, Fate):
             return opened
-        return partial(self._publish, opened, *self._label(opened))
+        labelled = self._label(opened)
+        assert self.pipeline is not None
+        if self.pipeline.device.type == 'cpu':
+            return self._publish(opened, *labelled)
+        return partial(self._publish, opened, *labelled)
 
     def process_all(self, frames: Sequence[Frame]) -> list[Outcome]:
         """Process images of several cameras; the networks see them in one pass.
