@@ -7,6 +7,7 @@ import numpy as np
 
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.objects.track_ids import TrackIds
 from semantic_fast_sam_ros.core.objects.tracks import ObjectTracker, Things
@@ -33,12 +34,12 @@ class RecordingTracks:
 
     def update(self, camera: str, result: SegmentationResult, header: Any) -> SegmentationResult:
         """Return the labels of a camera's next image with mask ids that last."""
-        return self._trackers[camera].update(result, _stamp_ns(header))
+        return self._trackers[camera].update(result, stamp_ns(header))
 
     def replay(self, camera: str, detections: Any) -> None:
         """Take in what an earlier run wrote of an image, a Detection2DArray."""
         seen = self._things_in(detections.detections)
-        self._trackers[camera].follow(seen, _stamp_ns(detections.header))
+        self._trackers[camera].follow(seen, stamp_ns(detections.header))
 
     def _things_in(self, detections: list[Any]) -> Things:
         best = [d.results[0].hypothesis if len(d.results) else None for d in detections]
@@ -71,7 +72,3 @@ def require_resumable(config: Config, job: Job) -> None:
             'a run with tracking goes on from the boxes in ~/detections: it can be resumed with '
             '`detections` among --outputs and output.size input only. Begin anew'
         )
-
-
-def _stamp_ns(header: Any) -> int:
-    return int(header.stamp.sec * 10**9 + header.stamp.nanosec)

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.objects.memory import ObjectMemory
@@ -28,7 +29,7 @@ from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF
 from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
 from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
-from semantic_fast_sam_ros.ros.depth import DepthOutputs, stamp_ns
+from semantic_fast_sam_ros.ros.depth import DepthOutputs
 from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.queries import Queries

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs.approximate_time import NearestInTime
 from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS, POINTS
@@ -187,11 +188,6 @@ class DepthOutputs:
                 throttle_duration_sec=LOG_PERIOD_S,
                 throttle_time_source_type=STEADY,
             )
-
-
-def stamp_ns(header: Header) -> int:
-    """Return a stamp in nanoseconds."""
-    return int(header.stamp.sec * 10**9 + header.stamp.nanosec)
 
 
 def _frames_differ(image: Header, depth: Header) -> str:

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import NetworkError
+from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.images.decoding import UnknownEncodingError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
@@ -283,9 +284,7 @@ class FrameProcessor:
             self._give_up()
 
     def _age_ms(self, header: Header) -> float:
-        # Not rclpy's Time: it takes no stamp before 1970, and a driver may send one.
-        stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
-        return float(self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
+        return float(self._node.get_clock().now().nanoseconds - stamp_ns(header)) / 1e6
 
 
 def decode(message: Message, maximum_pixels: int, tone: ToneMapper) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from semantic_fast_sam_ros.bags.pictures import find_files, open_video, read_file
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.core.base.errors import ConfigError, FrameError
+from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.images.files import read_image
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.images.walking import (
@@ -209,8 +210,7 @@ def _bag_frames(reader: 'BagReader', camera: str, hear: Callable[[str], None]) -
         except FrameError as error:
             hear(f'{camera}: image left out: {error}')
             continue
-        stamp = message.header.stamp
-        stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-        yield Frame(image, stamp_ns, recorded.time_ns, message.header.frame_id)
+        header = message.header
+        yield Frame(image, stamp_ns(header), recorded.time_ns, header.frame_id)
     for loss in reader.losses:
         hear(f'not read: {loss}')
