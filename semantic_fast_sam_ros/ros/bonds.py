@@ -42,7 +42,11 @@ class ManagerBond:
         """Give its topic and thread back."""
         if self._bond is None:
             return
-        self._bond.shutdown()
+        try:
+            self._bond.shutdown()
+        except RuntimeError:  # it says goodbye, which nobody can any more after SIGINT
+            if self._node.context.ok():
+                raise
         # bondpy destroys both without the node's knowing, whose executor would fall over them.
         self._node.destroy_subscription(self._bond.sub)
         self._node.destroy_publisher(self._bond.pub)

@@ -34,6 +34,7 @@ class Bond:
 
     def shutdown(self) -> None:
         self.sub.destroy()
+        self.pub.publish(String())
         self.pub.destroy()
         self.told.append('shutdown')
 
@@ -89,6 +90,15 @@ def test_a_node_that_is_activated_twice_still_spins(bondpy: None, node: Node) ->
     topics = [p.topic_name for p in node.publishers] + [s.topic_name for s in node.subscriptions]
     assert '/bond' not in topics
     executor.shutdown()
+
+
+def test_a_node_that_was_interrupted_closes_its_bond(bondpy: None, node: Node) -> None:
+    bond = ManagerBond(node)
+    bond.form()
+    node.context.shutdown()  # as rclpy does it on SIGINT, before the node is closed
+    bond.close()
+    assert made[0].told[-1] == 'start'  # the goodbye could not be sent
+    bond.close()
 
 
 def test_without_bondpy_there_is_none(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
