@@ -18,7 +18,8 @@ from typing import Any
 
 import bond_stand_in
 import pytest
-from harness import NAME, NodeProcess, Peer, RunningNode, until
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import NAME, QUICK, NodeProcess, Peer, RunningNode, until
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.duration import Duration
@@ -137,6 +138,9 @@ def test_a_node_that_is_killed_is_seen_by_its_bond_and_started_again(
     running = NodeProcess(tmp_path / 'first.txt', '-p', 'autostart:=false')
     try:
         manager.start_up()
+        # bondpy and bondcpp watch from the second heartbeat on.
+        signs = peer.collect(DiagnosticArray, '/diagnostics')
+        until(lambda: len(signs) > 1 / QUICK['output.diagnostics_period_s'], 'a second of life')
         assert not manager.sees_the_end()
         running.close()
         until(manager.sees_the_end, 'the end of the bond', 2 * NAV2S_BOND_S)
