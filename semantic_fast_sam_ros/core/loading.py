@@ -71,7 +71,7 @@ def checksums_of(model: Model, policy: Policy) -> dict[str, str]:
     """
     source = model.find(policy)
     found = {model.name: checksums.content(source)}
-    if source.suffix == '.xml':  # OpenVINO keeps the weights beside it
+    if source.suffix.lower() == '.xml':  # OpenVINO keeps the weights beside it
         found[f'{model.name} weights'] = checksums.content(source.with_suffix('.bin'))
     if form := int8_file(source):
         found[form.name] = checksums.content(form.with_suffix('.bin'))

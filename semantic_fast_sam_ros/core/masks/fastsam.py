@@ -30,7 +30,7 @@ from semantic_fast_sam_ros.core.networks.batching import (
 )
 from semantic_fast_sam_ros.core.networks.engines import load_network
 from semantic_fast_sam_ros.core.networks.letterbox import Letterbox, letterbox
-from semantic_fast_sam_ros.core.networks.model_files import EXPORTED
+from semantic_fast_sam_ros.core.networks.model_files import is_exported
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
@@ -63,7 +63,7 @@ class FastSamGenerator(RunsNetwork):
         self._dtype = runtime.dtype
         self._fixed: tuple[int, int] | None = None
         self._network: Network
-        if checkpoint.suffix in EXPORTED:
+        if is_exported(checkpoint):
             self._network = exported = ExportedMaskNetwork(checkpoint, runtime)
             self._fixed = exported.image_size
         else:

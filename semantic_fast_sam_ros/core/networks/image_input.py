@@ -21,7 +21,7 @@ class ImageInput:
     @property
     def takes_bytes(self) -> bool:
         """Whether pixels go in as they are."""
-        return self.dtype in (np.uint8, np.int8)
+        return self.dtype.kind in 'iu'
 
     def batch(self, pixels: Array) -> Array:
         """Arrange pixels (height, width, 3), bytes where it takes those, for the network."""
@@ -39,11 +39,13 @@ def read_input(file: Path, inputs: tuple[Port, ...]) -> ImageInput:
     """
     shapes = ', '.join(str(port.shape) for port in inputs)
     shape = inputs[0].shape if inputs else ()
-    if len(inputs) != 1 or len(shape) != 4 or shape[0] not in (1, None) or 3 not in shape[1:]:
+    wanted = 'one of (1, 3, height, width) or (1, height, width, 3) is wanted'
+    if len(inputs) != 1 or len(shape) != 4 or not (3 in shape[1:] or shape[1] is None):
+        raise ModelError(f'{file} takes {len(inputs)} input(s) of {shapes}: {wanted}')
+    if shape[0] not in (1, None):
         raise ModelError(
-            f'{file} takes {len(inputs)} input(s) of {shapes}: one of (1, 3, height, width) or '
-            '(1, height, width, 3) is wanted'
+            f'{file} takes {shape[0]} images at once, {shapes}: export it for one, as {wanted}'
         )
-    channels_last = shape[1] != 3
+    channels_last = shape[3] == 3 and shape[1] != 3
     height, width = shape[1:3] if channels_last else shape[2:4]
     return ImageInput((height, width), channels_last, inputs[0].dtype)

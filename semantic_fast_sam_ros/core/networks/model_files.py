@@ -40,7 +40,7 @@ class Model:
         Raises:
             ModelError: missing and not to be had, not trusted, or changed since it came.
         """
-        if self.name.endswith('.engine'):
+        if self.name.lower().endswith('.engine'):
             raise ModelError(
                 f'{self.name} is a TensorRT engine, which only runs on the kind of GPU and the '
                 'TensorRT that made it: name the .onnx that it was made of, and set backend to '
@@ -82,11 +82,16 @@ def named(name: str) -> Model:
     return Model(name, 'open_clip' if _is_clip(name) else 'transformers')
 
 
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name ends as those of networks of other tools do."""
+    return path.suffix.lower() in EXPORTED
+
+
 def find_exported(path: Path) -> Path | None:
     """Return the network that a path names: a file, or the one in a folder; None without one."""
-    if path.suffix in EXPORTED and path.is_file():
+    if is_exported(path) and path.is_file():
         return path
-    found = [file for suffix in EXPORTED for file in sorted(path.glob(f'*{suffix}'))]
+    found = [file for file in sorted(path.glob('*.*')) if is_exported(file)]
     return found[0] if len(found) == 1 else None
 
 
@@ -118,7 +123,7 @@ def dense_model(settings: DenseSettings) -> Model:
 def _exported(name: str) -> Model | None:
     """Return the network of another tool that a name stands for; None if it does for none."""
     path = Path(name).expanduser()
-    if path.suffix in EXPORTED or find_exported(path) is not None:
+    if is_exported(path) or find_exported(path) is not None:
         return Model(name, 'exported')
     return None
 

@@ -82,6 +82,13 @@ class DenseSettings:
         minimum=-1,
         maximum=65535,
     )
+    output: int = setting(
+        -1,
+        'exported networks: number of the output that holds the classes, from 0; -1: the one that '
+        'has as many channels as there are names, with scores, the finest',
+        minimum=-1,
+        maximum=255,
+    )
     mean: str = setting(
         '',
         'exported networks: mean of red, green, blue, 0-255, that is taken off each pixel, such '
