@@ -42,6 +42,7 @@ NOTHING = {  # what lies under a file's name when the file never came, by how it
     'zeros, as a copy or a disk that failed leaves them': (bytes(16),),
 }
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
+BITS, PHOTOMETRIC, CHANNELS, PLANAR = 258, 262, 277, 284  # tags of TIFF
 REMEDY = 'convert it to JPEG or PNG'
 EXTRANEOUS_BYTES = 32  # before a marker: many webcams leave a few, a cut-off image many
 HARMLESS = ('Warning: unknown JFIF revision', 'Unknown Adobe color transform')
@@ -100,6 +101,7 @@ def decode(data: bytes, maximum_pixels: int) -> NDArray[Any]:
     check_size(image.size[0], image.size[1], maximum_pixels)
     check_whole(kind, data)
     if kind == 'TIFF':
+        _check_tiff(image)
         data = _upright(data)
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
@@ -109,6 +111,8 @@ def decode(data: bytes, maximum_pixels: int) -> NDArray[Any]:
     if decoded is None:
         raise FrameError(f'{kind} is damaged, or this OpenCV does not decode it: {REMEDY}')
     pixels = np.asarray(decoded)
+    if kind == 'TIFF' and pixels.dtype == np.uint16 and image.tag_v2.get(PHOTOMETRIC) == 0:
+        pixels = ~pixels  # OpenCV knows that 0 is white with 8 bits only
     if pixels.dtype not in (np.uint8, np.uint16):
         raise FrameError(f'{kind} holds {pixels.dtype}, which have no agreed range: {REMEDY}')
     return np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels
@@ -187,15 +191,34 @@ def _whole_jpeg(data: bytes, kind: str) -> Any:
         return simplejpeg.decode_jpeg(data, kind, strict=False)
 
 
+def _check_tiff(image: Any) -> None:
+    """Refuse a TIFF that OpenCV makes something else of, without an error; raises FrameError."""
+    try:
+        image.load()
+    except OSError as error:  # OpenCV leaves black what it cannot decode
+        raise FrameError(
+            f'TIFF is damaged, or packed in a way that is not decoded here ({error}): {REMEDY}'
+        ) from error
+    except Exception:  # Pillow knows fewer kinds of pixels than OpenCV, and raises many errors
+        pass
+    tags = image.tag_v2
+    if tags.get(PLANAR) == 2 and tags.get(CHANNELS, 1) > 1 and 16 in tags.get(BITS, ()):
+        raise FrameError(f'TIFF with 16 bits, colour by colour, is not decoded here: {REMEDY}')
+
+
 def _upright(data: bytes) -> bytes:
     """Return a TIFF whose orientation tag turns nothing: OpenCV heeds it whatever it is told."""
     order, changed = '<' if data[:2] == b'II' else '>', bytearray(data)
     try:
-        (start,) = struct.unpack_from(f'{order}I', data, 4)
-        (count,) = struct.unpack_from(f'{order}H', data, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
+        # A large file (BigTIFF, version 43) has offsets of eight bytes.
+        big = struct.unpack_from(f'{order}H', data, 2) == (43,)
+        at, offset, number, size, value = (8, 'Q', 'Q', 20, 12) if big else (4, 'I', 'H', 12, 8)
+        (start,) = struct.unpack_from(order + offset, data, at)
+        (count,) = struct.unpack_from(order + number, data, start)
+        first = start + struct.calcsize(order + number)
+        for entry in range(first, first + size * count, size):
             if struct.unpack_from(f'{order}H', data, entry) == (ORIENTATION,):
-                struct.pack_into(f'{order}H', changed, entry + 8, 1)
+                struct.pack_into(f'{order}H', changed, entry + value, 1)
     except struct.error as error:
         raise FrameError(f'damaged TIFF: {error}') from error
     return bytes(changed)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
-from semantic_fast_sam_ros.core.images.files import read_image
+from semantic_fast_sam_ros.core.images.files import decode, read_image
 
 LIMIT = 10_000
 
@@ -28,6 +28,32 @@ def stored(folder: Path, kind: str, **options: object) -> Path:
     path = folder / f'photo.{kind.lower()}'
     PIL.Image.fromarray(scene()).save(path, kind, **options)
     return path
+
+
+def tiff(pixels: NDArray[np.uint16], big: bool = False, **tags: int) -> bytes:
+    """Return a TIFF of one strip with 16-bit pixels as they lie in memory."""
+    channels, body = 3 if pixels.ndim == 3 else 1, pixels.tobytes()
+    named = {
+        'width': (256, 40),
+        'height': (257, 30),
+        'bits': (258, 16),
+        'compression': (259, 1),
+        'photometric': (262, tags.get('photometric', pixels.ndim - 1)),  # 1: grey, 2: RGB
+        'strip': (273, 16),
+        'orientation': (274, tags.get('orientation', 1)),
+        'channels': (277, channels),
+        'rows': (278, 30),
+        'bytes': (279, len(body)),
+        'planar': (284, tags.get('planar', 1)),
+    }
+    start = 16 + len(body)
+    if big:
+        head = struct.pack('<2sHHHQ', b'II', 43, 8, 0, start)
+        entries = [struct.pack('<HHQQ', tag, 4, 1, value) for tag, value in named.values()]
+        return head + body + struct.pack('<Q', len(entries)) + b''.join(entries) + bytes(8)
+    head = struct.pack('<2sHIQ', b'II', 42, start, 0)
+    entries = [struct.pack('<HHII', tag, 4, 1, value) for tag, value in named.values()]
+    return head + body + struct.pack('<H', len(entries)) + b''.join(entries) + bytes(4)
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'BMP', 'TIFF', 'PPM', 'WEBP'])
@@ -119,3 +145,31 @@ def test_a_picture_of_several_pages_gives_the_first(tmp_path: Path) -> None:
     PIL.Image.fromarray(scene()).save(buffer, 'TIFF', save_all=True, append_images=others)
     (tmp_path / 'pages.tif').write_bytes(buffer.getvalue())
     np.testing.assert_array_equal(read_image(tmp_path / 'pages.tif', LIMIT), scene())
+
+
+@pytest.mark.parametrize('big', [False, True], ids=['', 'BigTIFF'])
+def test_a_tiff_is_read_as_its_tags_say(big: bool) -> None:
+    grey = scene()[..., 0].astype(np.uint16) * 200
+    for tags in ({}, {'orientation': 6}, {'orientation': 3}, {'planar': 2}):
+        np.testing.assert_array_equal(decode(tiff(grey, big, **tags), LIMIT), grey)
+    np.testing.assert_array_equal(decode(tiff(~grey, big, photometric=0), LIMIT), grey)
+
+
+def test_a_tiff_that_opencv_would_make_something_else_of_is_refused() -> None:
+    colours = np.moveaxis(scene().astype(np.uint16) * 200, -1, 0).copy()
+    with pytest.raises(
+        FrameError, match='16 bits, colour by colour, is not decoded here: convert'
+    ):
+        decode(tiff(colours, planar=2), LIMIT)
+
+
+@pytest.mark.parametrize('compression', ['tiff_lzw', 'tiff_adobe_deflate'])
+def test_a_tiff_with_wrong_bytes_inside_is_refused(compression: str) -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    PIL.Image.fromarray(noise).save(buffer, 'TIFF', compression=compression)
+    data = bytearray(buffer.getvalue())
+    middle = len(data) // 2
+    data[middle : middle + 40] = bytes(255 - value for value in data[middle : middle + 40])
+    with pytest.raises(FrameError, match='TIFF is damaged'):
+        decode(bytes(data), LIMIT)
