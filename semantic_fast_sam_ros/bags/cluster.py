@@ -18,12 +18,12 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags import summary
 from semantic_fast_sam_ros.bags.cluster_plan import PARTS, Pool, Recording, Task, plan
-from semantic_fast_sam_ros.bags.job import Job, OutputTopics, output_topics
+from semantic_fast_sam_ros.bags.job import LATCHED, Job, OutputTopics, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller
 from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
-from semantic_fast_sam_ros.bags.run import Pipeline, open_writer
+from semantic_fast_sam_ros.bags.run import Pipeline, open_writer, space_of
 from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.types import Loss
 from semantic_fast_sam_ros.bags.writer import BagWriter, write_whole
@@ -51,7 +51,7 @@ def label_on_cluster(
         ConfigError: ray is missing, a recording, an output or an option is wrong.
         SemanticFastSamError: a part failed again and again.
     """
-    _require_independent_parts(config)
+    _require_independent_parts(config, job)
     plans = []
     for source, folder in recordings:
         try:
@@ -90,7 +90,12 @@ def label_on_cluster(
     return outcomes
 
 
-def _require_independent_parts(config: Config) -> None:
+def _require_independent_parts(config: Config, job: Job) -> None:
+    if job.depth:
+        raise ConfigError(
+            'boxes in space take the depth nearest to each image, which may lie in another part '
+            'of the recording: label on one machine, or without --depth'
+        )
     if config.labeller == 'ssa_engine':
         raise ConfigError(
             'labeller ssa_engine numbers names as it finds them, which the parts of a recording '
@@ -140,7 +145,8 @@ def _label_part(task: Task, config: Config, pipeline: Pipeline) -> None:
     reader, statistics = BagReader(task.source), Statistics()
     cameras = list(task.cameras)
     topics = output_topics(cameras, task.job, config.output)
-    labeller = BagLabeller(reader, cameras, topics, task.job, config, statistics)
+    space = space_of(config, task.job, pipeline)
+    labeller = BagLabeller(reader, cameras, topics, task.job, config, statistics, space=space)
     writer = BagWriter(folder, 'mcap', task.job.compression)
     try:
         labeller.run(pipeline, writer, threading.Event(), part=task.part)
@@ -258,7 +264,7 @@ def _join(recording: Recording, config: Config, job: Job, outcome: Outcome) -> N
     reader = BagReader(recording.source)
     statistics = outcome.statistics
     labeller = BagLabeller(reader, recording.cameras, topics, job, config, statistics)
-    infos = {outputs['label_info'].name for outputs in topics.values()}
+    latched = {outputs[name].name for outputs in topics.values() for name in LATCHED}
     for old in recording.folder.glob('*_0.*'):
         old.unlink()
     writer = open_writer(recording.folder, job, recording.run)
@@ -270,8 +276,8 @@ def _join(recording: Recording, config: Config, job: Job, outcome: Outcome) -> N
             last = None
             for message in BagReader(task.folder).messages(all_topics):
                 name = message.topic.name
-                if name in infos and name in labeller.announced_topics():
-                    continue  # each part begins with it
+                if name in latched and name in labeller.announced_topics():
+                    continue  # each part begins with them
                 if last is not None and message.sequence != last:
                     writer.end_of_frame()
                 last = message.sequence

@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from semantic_fast_sam_ros.bags.messages import OUTPUT_TYPES, qos_text, topic_of
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, MINIMUM_NS, Topic
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    DETECTIONS_3D,
+    FEATURES,
+    FEATURES_SPACE,
+    MARKERS,
+)
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
 
 NODE = '/semantic_fast_sam'
 LABEL_INFO = 'label_info'
-CHOICES = tuple(name for name in OUTPUT_TYPES if name != LABEL_INFO)
+LATCHED = (LABEL_INFO, FEATURES_SPACE)
+CHOICES = tuple(name for name in OUTPUT_TYPES if name not in (LABEL_INFO, FEATURES_SPACE))
+OF_DEPTH = (DETECTIONS_3D, MARKERS)  # made of labels and depth
+# Made of labels alone, with every labeller.
+OF_LABELS = tuple(name for name in CHOICES if name not in (FEATURES, *OF_DEPTH))
 # What other outputs hold already: the JPEG shows what the raw overlay does, and the label image
 # has what its compressed and coloured forms have.
 ON_REQUEST = ('overlay', 'packed_instances', 'label_image/compressed', 'label_colour')
-DEFAULT_OUTPUTS = tuple(name for name in CHOICES if name not in ON_REQUEST)
+DEFAULT_OUTPUTS = tuple(name for name in OF_LABELS if name not in ON_REQUEST)
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,7 @@ class Job:
 
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     topics: tuple[str, ...] = ()  # image topics, or patterns of them; empty: all cameras
+    depth: tuple[str, ...] = ()  # of each camera, for outputs of OF_DEPTH
     every: int = 1  # only each so-many-th image of a topic
     start_s: float = 0.0  # from the beginning of the recording
     duration_s: float | None = None
@@ -36,6 +47,16 @@ class Job:
         for name in self.outputs:
             if name not in CHOICES:
                 raise ConfigError(f'unknown output {name!r} (known: {", ".join(CHOICES)})')
+        asked = [name for name in self.outputs if name in OF_DEPTH]
+        if asked and not self.depth:
+            raise ConfigError(
+                f'output {asked[0]} takes depth: name the topic of depth images or clouds that '
+                'are registered to the camera, by --depth TOPIC'
+            )
+        if self.depth and not asked:
+            raise ConfigError(
+                f'--depth is for the outputs {" and ".join(OF_DEPTH)}, of which --outputs has none'
+            )
         if self.every < 1:
             raise ConfigError(f'--every must be at least 1, not {self.every}')
         if self.start_s < 0 or (self.duration_s is not None and self.duration_s <= 0):
@@ -71,7 +92,7 @@ def output_topics(cameras: Sequence[str], job: Job, settings: OutputSettings) ->
     latched = qos_text('reliable', 'transient_local', 1)
     return {
         camera: {
-            name: topic_of(f'{prefix}/{name}', kind, latched if name == LABEL_INFO else qos)
+            name: topic_of(f'{prefix}/{name}', kind, latched if name in LATCHED else qos)
             for name, kind in OUTPUT_TYPES.items()
         }
         for camera, prefix in prefixes.items()

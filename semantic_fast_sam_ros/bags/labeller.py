@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from semantic_fast_sam_ros.bags.job import LABEL_INFO, Job, OutputTopics
+from semantic_fast_sam_ros.bags.depth import Depth, DepthPairing, DepthTopic, widened
+from semantic_fast_sam_ros.bags.job import LABEL_INFO, LATCHED, Job, OutputTopics
 from semantic_fast_sam_ros.bags.messages import (
+    TEXT,
     camera_message,
     completed,
     label_info,
+    new,
     output_message,
     serialise,
     to_rgb,
@@ -26,12 +29,26 @@ from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.objects import box_messages
+from semantic_fast_sam_ros.core.objects.boxes_3d import boxes_3d
 from semantic_fast_sam_ros.core.outputs import overlay
-from semantic_fast_sam_ros.core.outputs.frame_outputs import OVERLAY, OVERLAY_JPEG, frame_contents
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    DETECTIONS_3D,
+    FEATURES,
+    FEATURES_SPACE,
+    MARKERS,
+    OVERLAY,
+    OVERLAY_JPEG,
+    frame_contents,
+)
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.core.video.adapting import Adaptations, CameraAdaptation
+from semantic_fast_sam_ros.core.video.adapting import Adaptations
 
 Pipeline = Callable[..., SegmentationResult]  # of an RGB image, and what its camera learned
+BOX_MESSAGES = {
+    DETECTIONS_3D: box_messages.detections_3d,
+    MARKERS: box_messages.marker_array,
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class Work:
     warning: str = ''
     decode_ms: float = 0.0
     result: SegmentationResult | None = None
+    depth: Depth | str = ''  # or why there is none; '' where none is wanted
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -72,6 +90,8 @@ class BagLabeller:
         config: Config,
         statistics: Statistics,
         tracks: RecordingTracks | None = None,
+        depth: dict[str, DepthTopic] | None = None,
+        space: str = '',
     ) -> None:
         """Prepare.
 
@@ -83,6 +103,8 @@ class BagLabeller:
             config: settings of the pipeline and of its outputs.
             statistics: to add to.
             tracks: of the cameras.
+            depth: where each camera's is, for boxes in space.
+            space: what vectors of masks are of, for the output `features`.
         """
         self._reader, self._job, self._config = reader, job, config
         self._cameras, self._topics = set(cameras), topics
@@ -92,6 +114,8 @@ class BagLabeller:
         self._adaptations = Adaptations(config.clip.ul_tta.shared)
         self.statistics = statistics
         self._tracks = tracks
+        self._depth = DepthPairing(depth, config.cloud.tolerance_ms) if depth else None
+        self._space = space
         self.read_count = 0  # messages, including those skipped
         self.last_ns = 0  # record time of the last message written
 
@@ -122,7 +146,7 @@ class BagLabeller:
             if work.image is not None:
                 started = time.perf_counter()
                 try:
-                    work.result = pipeline(work.image, **self._learned(work))
+                    work.result = pipeline(work.image, **self._wishes(work))
                 except FrameError as error:
                     work.refusal, work.image = str(error), None
                     return work
@@ -142,11 +166,14 @@ class BagLabeller:
         workers = getattr(pipeline, 'concurrent_images', 1)
         Stages(self._works(part or Part(), done), label, write, stop, workers).run()
 
-    def _learned(self, work: Work) -> dict[str, CameraAdaptation]:
-        """Return what the camera's names have settled into, as an argument of the pipeline."""
-        return (
-            {'adaptation': self._adaptations.of(work.message.topic.name)} if self._adapts else {}
-        )
+    def _wishes(self, work: Work) -> dict[str, Any]:
+        """Return what an image is asked for beyond its labels, and what these settle into."""
+        wishes: dict[str, Any] = {}
+        if self._adapts:
+            wishes['adaptation'] = self._adaptations.of(work.message.topic.name)
+        if FEATURES in self._job.outputs:
+            wishes['features'] = True
+        return wishes
 
     def replay(self, message: Message) -> None:
         """Take in a message that an earlier run wrote."""
@@ -175,8 +202,8 @@ class BagLabeller:
         self.statistics.copied += 1
 
     def announced_topics(self) -> set[str]:
-        """Return the topics whose label info has been written."""
-        return {self._topics[camera][LABEL_INFO].name for camera in self._announced}
+        """Return the latched topics of cameras whose label info has been written."""
+        return {self._topics[camera][name].name for camera in self._announced for name in LATCHED}
 
     def names(self) -> dict[int, str]:
         """Return all names that have been written, by id."""
@@ -187,27 +214,51 @@ class BagLabeller:
     def _wanted(self, topic: Topic) -> bool:
         if topic.name in self._own:
             return False  # labels of an earlier run: these are the new ones
+        if self._depth is not None and self._depth.wants(topic):
+            return True
         return topic.name in self._cameras or self._job.copies(topic.name)
 
     def _works(self, part: Part, done: int) -> Iterator[Work]:
-        """Give what is to be done, images decoded."""
+        """Give what is to be done, images decoded, once the depth that they need was read."""
+        if self._depth is None:
+            for work, _ in self._chosen(part, done):
+                if work is not None:
+                    yield work
+            return
+        for work, message in self._chosen(part, done):
+            yield from self._depth.ready(message.time_ns)
+            self._depth.hear(message)
+            if work is not None:
+                image = None if work.again or work.image is None else work.header
+                self._depth.pass_on(work, message, image)
+        yield from self._depth.ready()
+
+    def _chosen(self, part: Part, done: int) -> Iterator[tuple[Work | None, Message]]:
+        """Give the messages, each with what is to be done of it; None: nothing."""
         first, last = self._job.window_ns(self._reader.start_ns)
         begin = first if part.start_ns is None else max(first, part.start_ns)
         end = last if part.stop_ns is None else min(last, part.stop_ns)
         # To take every n-th image, those before this part have to be counted too.
         counted = begin if self._job.every == 1 else first
         seen: dict[str, int] = {}
-        for message in self._reader.messages(self._wanted, counted, end, part.file):
+        start, stop = widened(counted, end) if self._depth else (counted, end)
+        for message in self._reader.messages(self._wanted, start, stop, part.file):
             name = message.topic.name
+            if not counted <= message.time_ns < end:
+                yield None, message
+                continue
             taken = name in self._cameras and seen.get(name, 0) % self._job.every == 0
             seen[name] = seen.get(name, 0) + 1
             if message.time_ns < begin:
+                yield None, message
                 continue
             self.read_count += 1
             copied = self._job.copies(name)
             again = self.read_count <= done
+            work = None
             if (taken and self._adapts) if again else (taken or copied):
-                yield self._decoded(Work(self.read_count, message, copied, again), taken)
+                work = self._decoded(Work(self.read_count, message, copied, again), taken)
+            yield work, message
 
     def _decoded(self, work: Work, taken: bool) -> Work:
         if taken:
@@ -248,6 +299,9 @@ class BagLabeller:
             result = self._tracks.update(camera, result, header)
         names = {c.id: c.name for c in result.vocabulary.published}
         if self._announced.get(camera) != names:  # once, but for names found while labelling
+            if self._space and camera not in self._announced:
+                told = serialise(new(TEXT, data=self._space))
+                writer.write(Message(topics[FEATURES_SPACE], time_ns, told), work.cursor)
             self._announced[camera] = names
             info = serialise(label_info(result.vocabulary, header))
             writer.write(Message(topics[LABEL_INFO], time_ns, info), work.cursor)
@@ -258,6 +312,8 @@ class BagLabeller:
             writer.write(Message(topics[name], time_ns, data), work.cursor)
             if name == OVERLAY:
                 picture = content.pixels  # type: ignore[union-attr]
+        for name, message in self._boxes(work, result):
+            writer.write(Message(topics[name], time_ns, serialise(message)), work.cursor)
         self.statistics.add_labels(camera, time_ns, result.label_map)
         if self.statistics.samples.due():
             if picture is None:
@@ -265,3 +321,20 @@ class BagLabeller:
             self.statistics.samples.add(time_ns, camera, picture)
         work.stage_ms['write'] = 1000 * (time.perf_counter() - started)
         self.statistics.add_timing(work.stage_ms, len(result.mask_ids))
+
+    def _boxes(self, work: Work, result: SegmentationResult) -> Iterator[tuple[str, Any]]:
+        """Give the messages of boxes in space; where there are none, the statistics say why."""
+        if self._depth is None:
+            return
+        config, camera = self._config, work.message.topic.name
+        try:
+            if isinstance(work.depth, str):
+                raise FrameError(work.depth)
+            view = work.depth.view(config.input.maximum_pixels)
+            found = boxes_3d(result, view.metres, view.intrinsics, config.objects)
+        except FrameError as error:
+            self.statistics.leave_unboxed(camera, str(error))
+            return
+        for name, build in BOX_MESSAGES.items():
+            if name in self._job.outputs:
+                yield name, build(new, found, work.header)

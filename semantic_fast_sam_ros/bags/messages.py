@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Nodetype
 from rosbags.rosbag2.metadata import dump_qos_v8, parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -14,12 +15,27 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.base.folders import resource_folder
 from semantic_fast_sam_ros.core.images.decoding import compressed_to_rgb, image_to_rgb
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
-from semantic_fast_sam_ros.core.outputs.frame_outputs import Compressed, Content, Detection, Pixels
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    DETECTIONS_3D,
+    FEATURES,
+    FEATURES_SPACE,
+    MARKERS,
+    Compressed,
+    Content,
+    Detection,
+    Pixels,
+)
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 IMAGE_TYPES = (IMAGE, COMPRESSED)
 DETECTIONS, LABEL_INFO = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/LabelInfo'
+BOXES, MARKER_ARRAY = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
+POINTS, INFO, TEXT = (
+    'sensor_msgs/msg/PointCloud2',
+    'sensor_msgs/msg/CameraInfo',
+    'std_msgs/msg/String',
+)
 OUTPUT_TYPES = {
     'label_image': IMAGE,
     'label_image/compressed': COMPRESSED,
@@ -31,6 +47,10 @@ OUTPUT_TYPES = {
     'overlay': IMAGE,
     'overlay/compressed': COMPRESSED,
     'label_info': LABEL_INFO,
+    FEATURES: IMAGE,
+    FEATURES_SPACE: TEXT,
+    DETECTIONS_3D: BOXES,
+    MARKERS: MARKER_ARRAY,
 }
 INFINITE = '{sec: 9223372036, nsec: 854775807}'
 NUMBERS = {'reliable': 1, 'best_effort': 2, 'transient_local': 1, 'volatile': 2}
@@ -51,6 +71,32 @@ def typestore() -> Any:
 def make(name: str, *values: object) -> Any:
     """Return a message of a type such as `std_msgs/msg/Header`."""
     return typestore().types[name](*values)
+
+
+def new(kind: str, /, **fields: object) -> Any:
+    """Return a message of which some fields are given, the others as rclpy's new messages."""
+    return typestore().types[kind](**(_blanks(kind) | fields))
+
+
+@functools.cache
+def _blanks(kind: str) -> dict[str, Any]:
+    """Return the fields of a new message of a type."""
+    fields = {name: _blank(*told) for name, told in typestore().fielddefs[kind][1]}
+    if kind == 'geometry_msgs/msg/Quaternion':
+        fields['w'] = 1.0  # its definition says so, which the library does not keep
+    return fields
+
+
+def _blank(node: Nodetype, told: Any) -> Any:
+    """Return the value of a field of a new message, as rosbags describes it."""
+    if node is Nodetype.NAME:
+        return new(told)
+    if node is Nodetype.BASE:
+        return '' if told[0] == 'string' else np.zeros(1, told[0])[0].item()
+    (inner, name), count = told
+    if inner is Nodetype.BASE and name[0] != 'string':
+        return np.zeros(count, name[0])
+    return [_blank(inner, name) for _ in range(count)]
 
 
 def qos_text(reliability: str, durability: str, depth: int) -> str:
@@ -117,7 +163,7 @@ def serialise(message: Any) -> bytes:
 
 
 def camera_message(message: Message) -> Any:
-    """Return a recorded Image or CompressedImage; raises FrameError if it is damaged."""
+    """Return a recorded message of a known type; raises FrameError if it is damaged."""
     try:
         return typestore().deserialize_cdr(message.data, message.topic.type)
     except Exception as error:  # the library raises whatever the damage leads to
@@ -163,17 +209,8 @@ def _detection(item: Detection, header: Any) -> Any:
         make(
             'vision_msgs/msg/ObjectHypothesisWithPose',
             make('vision_msgs/msg/ObjectHypothesis', name, score),
-            _no_pose(),
+            new('geometry_msgs/msg/PoseWithCovariance'),
         )
         for name, score in item.hypotheses
     ]
     return make('vision_msgs/msg/Detection2D', header, results, box, item.id)
-
-
-@functools.cache
-def _no_pose() -> Any:
-    """Return the pose of rclpy's new messages: no place, no turn, no variance."""
-    position = make('geometry_msgs/msg/Point', 0.0, 0.0, 0.0)
-    turn = make('geometry_msgs/msg/Quaternion', 0.0, 0.0, 0.0, 1.0)
-    pose = make('geometry_msgs/msg/Pose', position, turn)
-    return make('geometry_msgs/msg/PoseWithCovariance', pose, np.zeros(36))

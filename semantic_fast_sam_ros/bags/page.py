@@ -72,6 +72,9 @@ def _state(content: dict[str, Any]) -> str:
     bad += [f'Note: {note}.' for note in content['notes']]
     for topic, count in content['refused'].items():
         bad.append(f'{count} images of {topic} refused; first: {content["refusals"][topic]}.')
+    for topic, count in content['without_boxes'].items():
+        reason = content['without_boxes_reasons'][topic]
+        bad.append(f'{count} images of {topic} have no boxes in space; first: {reason}.')
     if bad:
         lines.append('<div class="bad">')
         lines += [f'<p>{html.escape(text)}</p>' for text in bad]

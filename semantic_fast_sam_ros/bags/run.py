@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.bags import provenance, summary
 from semantic_fast_sam_ros.bags.cameras import choose_cameras
-from semantic_fast_sam_ros.bags.job import Job, output_topics
+from semantic_fast_sam_ros.bags.depth import depth_topics
+from semantic_fast_sam_ros.bags.job import OF_LABELS, Job, output_topics
 from semantic_fast_sam_ros.bags.labeller import BagLabeller
 from semantic_fast_sam_ros.bags.outcome import Outcome
 from semantic_fast_sam_ros.bags.progress import Progress
@@ -21,6 +22,9 @@ from semantic_fast_sam_ros.bags.tracking import RecordingTracks, require_resumab
 from semantic_fast_sam_ros.bags.writer import BagWriter
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
+from semantic_fast_sam_ros.core.objects.feature_space import feature_space, lacking_vectors
+from semantic_fast_sam_ros.core.open_vocabulary.interface import MaskEncoder
+from semantic_fast_sam_ros.core.outputs.frame_outputs import FEATURES
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.objects import OFF
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
@@ -76,6 +80,12 @@ def label_recording(
     """
     reader = BagReader(source)
     cameras = choose_cameras(reader, job.topics, config.input)
+    depth = depth_topics(reader, cameras, job.depth) if job.depth else None
+    if depth and config.objects.frame:
+        raise ConfigError(
+            f'objects.frame {config.objects.frame!r} is for the node: in recordings, boxes are in '
+            "the camera's optical frame, which /tf of the recording puts into others"
+        )
     run = provenance.describe(source, cameras, job, config)
     going_on = prepare_folder(folder, run, resume)
     if going_on and summary.is_complete(folder):
@@ -83,12 +93,15 @@ def label_recording(
     if going_on:
         require_resumable(config, job)
     pipeline = load(config)
+    space = space_of(config, job, pipeline)
     outcome = Outcome(folder)
     topics = output_topics(cameras, job, config.output)
     tracks = None
     if config.tracking != OFF:
         tracks = RecordingTracks(cameras, config, pipeline.vocabulary)
-    labeller = BagLabeller(reader, cameras, topics, job, config, outcome.statistics, tracks)
+    labeller = BagLabeller(
+        reader, cameras, topics, job, config, outcome.statistics, tracks, depth, space
+    )
     try:
         writer = open_writer(folder, job, run)
     except OSError as error:
@@ -105,10 +118,11 @@ def label_recording(
         outcome.problem = f'cannot write: {error}'
     finally:
         _close(writer, outcome)
-    if outcome.problem:  # frames that found no room were counted
+    counted = next((name for name in job.outputs if name in OF_LABELS), None)
+    if outcome.problem and counted:  # frames that found no room were counted
         counts = {topic.name: n for topic, n in writer.storage.topic_counts.items()}
         for camera in outcome.statistics.frames:
-            written = counts.get(topics[camera][job.outputs[0]].name, 0)
+            written = counts.get(topics[camera][counted].name, 0)
             outcome.statistics.frames[camera] = written
     outcome.seconds = time.monotonic() - started
     outcome.interrupted = stop.is_set()
@@ -116,6 +130,20 @@ def label_recording(
     outcome.empty = outcome.statistics.frame_count == 0
     summary.write(outcome, run, pipeline.vocabulary)
     return outcome
+
+
+def space_of(config: Config, job: Job, pipeline: Pipeline) -> str:
+    """Return what the vectors of masks are of; '' where they are no output.
+
+    Raises:
+        ConfigError: the labeller has none.
+    """
+    if FEATURES not in job.outputs:
+        return ''
+    encoder: MaskEncoder | None = getattr(pipeline, 'encoder', None)
+    if encoder is None:
+        raise ConfigError(f'output {FEATURES}: {lacking_vectors(config.labeller)}')
+    return feature_space(config, encoder.model)
 
 
 def prepare_folder(folder: Path, run: dict[str, Any], resume: bool) -> bool:

@@ -87,6 +87,8 @@ class Statistics:
     refusals: dict[str, str] = field(default_factory=dict)  # the first reason, by topic
     warned: dict[str, int] = field(default_factory=dict)  # labelled all the same, by topic
     warnings: dict[str, str] = field(default_factory=dict)  # the first of each
+    unboxed: dict[str, int] = field(default_factory=dict)  # labelled, without boxes in space
+    unboxed_reasons: dict[str, str] = field(default_factory=dict)  # the first of each
     copied: int = 0
     masks: int = 0
     timed_frames: int = 0
@@ -116,6 +118,11 @@ class Statistics:
         self.warned[topic] = self.warned.get(topic, 0) + 1
         self.warnings.setdefault(topic, reason)
 
+    def leave_unboxed(self, topic: str, reason: str) -> None:
+        """Count a frame whose depth does not do for boxes in space."""
+        self.unboxed[topic] = self.unboxed.get(topic, 0) + 1
+        self.unboxed_reasons.setdefault(topic, reason)
+
     @property
     def frame_count(self) -> int:
         """All labelled frames."""
@@ -142,6 +149,8 @@ class Statistics:
             'refusals': self.refusals,
             'warned': self.warned,
             'warnings': self.warnings,
+            'without_boxes': self.unboxed,
+            'without_boxes_reasons': self.unboxed_reasons,
             'copied_messages': self.copied,
             'masks_a_frame': round(self.masks / max(1, self.timed_frames), 2),
             'stage_ms': self.mean_stage_ms(),

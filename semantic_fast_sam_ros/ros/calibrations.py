@@ -8,10 +8,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
 from semantic_fast_sam_ros.core.images import calibration
-from semantic_fast_sam_ros.core.images.calibration import Calibration
+from semantic_fast_sam_ros.core.images.calibration import Calibration, beside
 from semantic_fast_sam_ros.ros import connections, qos
 
-INFO_TOPIC = 'camera_info'
 PATIENCE_S = 3.0  # before a silent topic is a problem
 
 
@@ -72,9 +71,3 @@ def info_topic(node: Node, image_topic: str) -> str:
     if asked != node.resolve_topic_name(plain, only_expand=True):
         return asked
     return str(node.resolve_topic_name(beside(str(node.resolve_topic_name(image_topic)))))
-
-
-def beside(image_topic: str) -> str:
-    """Return the name in the place of the last part of an image topic."""
-    folder, slash, _ = image_topic.rpartition('/')
-    return f'{folder}{slash}{INFO_TOPIC}'

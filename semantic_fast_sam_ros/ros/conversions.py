@@ -1,6 +1,8 @@
 """Arrays and contents to rclpy's messages; the way back is core/images/decoding.py."""
 
 import array
+import functools
+import importlib
 import math
 from typing import Any
 
@@ -39,9 +41,21 @@ __all__ = (
     'jpeg_message',
     'label_image',
     'label_info',
+    'new',
     'point_cloud',
     'to_message',
 )
+
+
+def new(kind: str, /, **fields: object) -> Any:
+    """Return a message of a type such as `geometry_msgs/msg/Point`."""
+    return _type(kind)(**fields)
+
+
+@functools.cache
+def _type(kind: str) -> Any:
+    package, _, name = kind.split('/')
+    return getattr(importlib.import_module(f'{package}.msg'), name)
 
 
 def to_message(content: Content, header: Header) -> Any:

@@ -17,8 +17,9 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs.approximate_time import NearestInTime
+from semantic_fast_sam_ros.core.outputs.depth import of_image, too_far
 from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS, POINTS
-from semantic_fast_sam_ros.core.outputs.point_cloud import depth_metres, result_points
+from semantic_fast_sam_ros.core.outputs.point_cloud import result_points
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.ros import connections, conversions, qos
 from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
@@ -136,34 +137,27 @@ class DepthOutputs:
         if match is None or not (match.settled or last_chance):
             return
         self._waiting = None
-        apart_ms = match.apart_ns / 1e6
-        if abs(apart_ms) > waiting.config.cloud.tolerance_ms:
-            self._problem = (
-                f'the nearest depth image is {apart_ms:+.0f} ms from the image: '
-                'cloud.tolerance_ms allows less'
-            )
+        late = too_far(match.apart_ns, waiting.config.cloud.tolerance_ms)
+        if late:
+            self._problem = late
             return
         self._worker.submit((waiting, match.item))
 
     def _build(self, pair: tuple[Labelled, Image]) -> None:
         """Build and publish what is wanted. Runs on a thread of its own."""
         labelled, message = pair
-        depth = depth_metres(message, labelled.config.input.maximum_pixels)
-        calibration = self._info.calibration
-        if calibration is None:
-            raise FrameError(f'no camera_info on {self._info.topic}')
-        if calibration.image_size != depth.shape:
-            (height, width), (told_height, told_width) = depth.shape, calibration.image_size
-            raise FrameError(
-                f'{self._info.topic} describes images of {told_width}x{told_height}, '
-                f'the depth image is {width}x{height}'
-            )
+        view = of_image(
+            message,
+            self._info.calibration,
+            self._info.topic,
+            labelled.config.input.maximum_pixels,
+        )
         if self._outputs.wants(POINTS):
             points = result_points(
                 labelled.image,
                 labelled.result,
-                depth,
-                calibration.intrinsics,
+                view.metres,
+                view.intrinsics,
                 labelled.config.cloud,
             )
             self._outputs.send(POINTS, conversions.point_cloud(points, labelled.header))
@@ -174,8 +168,8 @@ class DepthOutputs:
                 labelled.result,
                 labelled.header,
                 settings,
-                depth,
-                calibration.intrinsics,
+                view.metres,
+                view.intrinsics,
             )
         self._problem = _frames_differ(labelled.header, message.header)
 

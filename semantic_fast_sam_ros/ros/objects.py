@@ -3,20 +3,20 @@
 from typing import ClassVar
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, Vector3
 from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
-from semantic_fast_sam_ros.core.objects.boxes_3d import Box3D, Boxes3D, Intrinsics, boxes_3d
+from semantic_fast_sam_ros.core.objects.box_messages import detections_3d, marker_array
+from semantic_fast_sam_ros.core.objects.boxes_3d import Intrinsics, boxes_3d
 from semantic_fast_sam_ros.core.outputs.frame_outputs import DETECTIONS_3D, MARKERS
 from semantic_fast_sam_ros.core.settings import things
 from semantic_fast_sam_ros.core.settings.objects import ObjectSettings
-from semantic_fast_sam_ros.ros.markers import marker_array
+from semantic_fast_sam_ros.ros.conversions import new
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.transforms import FrameLookup
 
@@ -74,41 +74,11 @@ class ObjectBoxes:
         found = boxes_3d(result, depth, intrinsics, settings, transform)
         self.problem, self.without_depth = '', found.without_depth
         if outputs.wants(DETECTIONS_3D):
-            outputs.send(DETECTIONS_3D, detections_3d(found, header))
+            outputs.send(DETECTIONS_3D, detections_3d(new, found, header))
         if outputs.wants(MARKERS):
-            outputs.send(MARKERS, marker_array(found, header))
+            outputs.send(MARKERS, marker_array(new, found, header))
 
     def close(self) -> None:
         """Stop listening to transforms."""
         if self._lookup is not None:
             self._lookup.close()
-
-
-def detections_3d(found: Boxes3D, header: Header) -> Detection3DArray:
-    """Return one detection a box: ids and classes as in ~/detections."""
-    return Detection3DArray(
-        header=header, detections=[_detection(box, header) for box in found.boxes]
-    )
-
-
-def _detection(box: Box3D, header: Header) -> Detection3D:
-    detection = Detection3D(header=header, id=box.id)
-    detection.bbox.center, detection.bbox.size = _pose(box), _vector(box.size)
-    covariance = np.zeros((6, 6))  # x, y, z and three turns, of which nothing is known
-    covariance[:3, :3] = box.covariance
-    for name, score in box.hypotheses:
-        answer = ObjectHypothesisWithPose()
-        answer.hypothesis.class_id, answer.hypothesis.score = name, score
-        answer.pose.pose, answer.pose.covariance = _pose(box), covariance.ravel()
-        detection.results.append(answer)
-    return detection
-
-
-def _pose(box: Box3D) -> Pose:
-    x, y, z = box.centre
-    return Pose(position=Point(x=x, y=y, z=z))
-
-
-def _vector(values: tuple[float, float, float]) -> Vector3:
-    x, y, z = values
-    return Vector3(x=x, y=y, z=z)

@@ -1,7 +1,6 @@
 """What is asked for in words: heard on ~/query, encoded on a thread of its own."""
 
 import contextlib
-import json
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection
@@ -16,7 +15,7 @@ from std_msgs.msg import String
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
-from semantic_fast_sam_ros.core.networks import checksums
+from semantic_fast_sam_ros.core.objects.feature_space import feature_space, lacking_vectors
 from semantic_fast_sam_ros.core.objects.queries import Query, QueryEncoder, parse_query
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import (
     TEMPLATES,
@@ -172,16 +171,8 @@ class Queries:
     def _publish_space(self) -> None:
         encoder = self._pipeline.encoder
         assert encoder is not None
-        config, model = self._config(), encoder.model
-        told = {
-            'model': config.clip.model,
-            'file': model.source.name,
-            'sha256': checksums.content(model.source),
-            'dimension': model.dimension,
-            'scale': sharpness(config.clip, model.scale),
-            'templates': TEMPLATES[config.clip.templates],
-        }
-        self._space.publish(String(data=json.dumps(told)))
+        told = feature_space(self._config(), encoder.model)
+        self._space.publish(String(data=told))
 
     # What is wrong
 
@@ -221,10 +212,7 @@ class Queries:
     @property
     def lacking(self) -> str:
         """What to say where the labeller has no vectors."""
-        return (
-            f'labeller {self._config().labeller!r} has no vectors of masks; clip, clip_dense, '
-            'hybrid and ssa_engine have'
-        )
+        return lacking_vectors(self._config().labeller)
 
     def _refuse(self, error: SemanticFastSamError) -> None:
         self._refused += 1

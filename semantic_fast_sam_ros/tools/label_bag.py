@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, Job
+from semantic_fast_sam_ros.bags.job import CHOICES, DEFAULT_OUTPUTS, NODE, OF_DEPTH, Job
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT, Outcome
 from semantic_fast_sam_ros.bags.recording_files import (
     is_bag,
@@ -44,11 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('output', type=Path, help='folder to create (of several: one in it each)')
     parser.add_argument(
         '--outputs',
-        default=','.join(DEFAULT_OUTPUTS),
         help=f'what to write, by comma, of: {", ".join(CHOICES)} '
-        f'(default: {",".join(DEFAULT_OUTPUTS)})',
+        f'(default: {",".join(DEFAULT_OUTPUTS)}; with --depth {",".join(OF_DEPTH)}, too)',
     )
     parser.add_argument('--topics', nargs='+', default=[], help='image topics (default: all)')
+    parser.add_argument(
+        '--depth',
+        nargs='+',
+        default=[],
+        metavar='TOPIC',
+        help='depth images (with camera_info beside them) or organised clouds, registered to the '
+        'camera, of which boxes in space are made: one a camera, in the order of --topics',
+    )
     parser.add_argument('--every', type=int, default=1, help='label each so-many-th image')
     parser.add_argument(
         '--start', type=float, default=0.0, help='seconds to skip at the beginning'
@@ -134,10 +141,14 @@ def _run_cluster(
 
 def job_from(arguments: argparse.Namespace) -> Job:
     """Return what the options ask for."""
-    copy = arguments.copy
+    copy, depth = arguments.copy, tuple(arguments.depth)
+    outputs = (*DEFAULT_OUTPUTS, *(OF_DEPTH if depth else ()))
+    if arguments.outputs is not None:
+        outputs = tuple(name.strip() for name in arguments.outputs.split(',') if name.strip())
     return Job(
-        outputs=tuple(name.strip() for name in arguments.outputs.split(',') if name.strip()),
+        outputs=outputs,
         topics=tuple(arguments.topics),
+        depth=depth,
         every=arguments.every,
         start_s=arguments.start,
         duration_s=arguments.duration,
@@ -228,6 +239,11 @@ def _report_run(source: Path, outcome: Outcome) -> None:
     lines += [
         f'{count} images{_of(topic)}: {statistics.warnings[topic]}'
         for topic, count in statistics.warned.items()
+    ]
+    lines += [
+        f'{count} images{_of(topic)} without boxes in space; first: '
+        f'{statistics.unboxed_reasons[topic]}'
+        for topic, count in statistics.unboxed.items()
     ]
     lines += [f'not read: {loss}' for loss in outcome.losses]
     if outcome.problem:

@@ -13,11 +13,13 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, NODE
+from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, LATCHED, NODE
 from semantic_fast_sam_ros.bags.messages import (
     DETECTIONS,
     IMAGE,
+    INFO,
     OUTPUT_TYPES,
+    POINTS,
     qos_text,
     topic_of,
 )
@@ -29,18 +31,10 @@ from semantic_fast_sam_ros.core.base.folders import resource_folder, use_shared_
 QUEUE_MESSAGES = 200
 CLOSE_S = 30.0
 SHIPPED_QOS = 'rosbag2/qos_overrides.yaml'
-CAMERA_INFO, POINTS = 'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/PointCloud2'
-BOXES, MARKERS = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
-FEATURES_SPACE, TEXT = 'features/space', 'std_msgs/msg/String'
-LATCHED = (LABEL_INFO, FEATURES_SPACE)
 # What label_bag writes, and what only the node has.
 TOPICS = OUTPUT_TYPES | {
-    'camera_info': CAMERA_INFO,
+    'camera_info': INFO,
     'points': POINTS,
-    'detections_3d': BOXES,
-    'objects/markers': MARKERS,
-    'features': IMAGE,
-    FEATURES_SPACE: TEXT,
     'query/detections': DETECTIONS,
     'query/heat': IMAGE,
     'query/remembered': DETECTIONS,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rosbags.highlevel import AnyReader
 
-from semantic_fast_sam_ros.bags.job import CHOICES, Job
+from semantic_fast_sam_ros.bags.job import OF_LABELS, Job
 
 from .fakes import label
 from .recordings import camera_bag
@@ -21,7 +21,7 @@ COUNT = 12
 def labelled(tmp_path_factory):
     """Return labels of a recording, all outputs and the images."""
     folder = tmp_path_factory.mktemp('labelled')
-    label(camera_bag(folder / 'bag', COUNT), folder / 'out', Job(outputs=CHOICES, copy=('*',)))
+    label(camera_bag(folder / 'bag', COUNT), folder / 'out', Job(outputs=OF_LABELS, copy=('*',)))
     return folder / 'out'
 
 
@@ -36,7 +36,7 @@ def test_mcap_library_validates_checksums_and_finds_the_definitions(labelled):
             assert schema.encoding == 'ros2msg' and channel.message_encoding == 'cdr'
             counts[channel.topic] = counts.get(channel.topic, 0) + 1
         assert reader.get_header().profile == 'ros2'
-    assert counts == {f'{NODE}/{name}': COUNT for name in CHOICES} | {
+    assert counts == {f'{NODE}/{name}': COUNT for name in OF_LABELS} | {
         f'{NODE}/label_info': 1,
         '/camera/image_raw': COUNT,
     }
@@ -80,7 +80,7 @@ def test_rerun_checks_and_loads_it(labelled, tmp_path):
     source, loaded = labelled / 'out_0.mcap', tmp_path / 'out.rrd'
     checked = run('mcap', 'check', '--full', str(source))
     rows = [line.split() for line in checked.splitlines() if NODE in line]
-    assert len(rows) == len(CHOICES) + 1
+    assert len(rows) == len(OF_LABELS) + 1
     assert all(row[0] == 'ok' for row in rows), checked
     run('mcap', 'convert', str(source), '-o', str(loaded))
     assert f'{NODE}/label_image' in run('rrd', 'print', str(loaded))

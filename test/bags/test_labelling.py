@@ -9,7 +9,7 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 
-from semantic_fast_sam_ros.bags.job import CHOICES, Job
+from semantic_fast_sam_ros.bags.job import OF_LABELS, Job
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents
 
@@ -59,17 +59,17 @@ def test_every_frame_has_the_labels_of_the_pipeline(tmp_path, storage):
     outcome = label(
         camera_bag(tmp_path / 'bag', count),
         tmp_path / 'out',
-        Job(storage=storage, outputs=CHOICES),
+        Job(storage=storage, outputs=OF_LABELS),
     )
     assert outcome.complete and outcome.statistics.frame_count == count
     found = read(tmp_path / 'out')
-    assert set(found) == {f'{NODE}/{name}' for name in (*CHOICES, 'label_info')}
+    assert set(found) == {f'{NODE}/{name}' for name in (*OF_LABELS, 'label_info')}
     assert len(found[f'{NODE}/label_info']) == 1
     pipeline, output = Brightness(), settings(tmp_path).output
     for index in range(count):
         image = picture(index)
         result = pipeline(image)
-        expected = dict(frame_contents(image, result, output, CHOICES))
+        expected = dict(frame_contents(image, result, output, OF_LABELS))
         taken = START_NS + index * PERIOD_NS
         for name in ('label_image', 'confidence', 'instances', 'overlay'):
             time_ns, message = found[f'{NODE}/{name}'][index]

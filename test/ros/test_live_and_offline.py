@@ -18,10 +18,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from semantic_fast_sam_ros.bags.job import CHOICES, Job
-from semantic_fast_sam_ros.bags.messages import label_info, output_message, serialise
+from semantic_fast_sam_ros.bags.job import OF_LABELS, Job
+from semantic_fast_sam_ros.bags.messages import label_info, new, output_message, serialise
 from semantic_fast_sam_ros.bags.reader import BagReader, all_topics
 from semantic_fast_sam_ros.bags.run import label_recording
+from semantic_fast_sam_ros.core.objects import box_messages
+from semantic_fast_sam_ros.core.objects.boxes_3d import Box3D, Boxes3D
 from semantic_fast_sam_ros.core.outputs.frame_outputs import frame_contents
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import from_values
@@ -44,7 +46,7 @@ def test_messages_equal_those_of_rclpy():
     theirs = Header(frame_id='front')
     theirs.stamp.sec, theirs.stamp.nanosec = START_NS // 10**9, START_NS % 10**9
     settings = from_values({}).output
-    for name, content in frame_contents(image, result, settings, CHOICES):
+    for name, content in frame_contents(image, result, settings, OF_LABELS):
         live = conversions.to_message(content, theirs)
         # Not byte for byte: Fast CDR leaves whatever it finds in the padding.
         data = serialise(output_message(content, ours))
@@ -52,6 +54,24 @@ def test_messages_equal_those_of_rclpy():
         assert deserialize_message(data, type(live)) == live, name
     live = conversions.label_info(result.vocabulary, theirs)
     assert deserialize_message(serialise(label_info(result.vocabulary, ours)), LabelInfo) == live
+
+
+def test_boxes_in_space_equal_those_of_rclpy():
+    seen = ('bus', 0.75), ('van', 0.25)
+    one = Box3D(
+        '7', (0.5, -1.0, 4.0), (1.0, 2.0, 0.0), np.diag([0.1, 0.2, 0.3]), seen, (255, 0, 9)
+    )
+    other = Box3D('9', (0.0, 0.0, 2.0), (0.5, 0.5, 0.5), np.eye(3), (), (0, 0, 0))
+    theirs = Header(frame_id='front')
+    theirs.stamp.sec, theirs.stamp.nanosec = START_NS // 10**9, START_NS % 10**9
+    for build in (box_messages.detections_3d, box_messages.marker_array):
+        for boxes in ((one, other), ()):
+            found = Boxes3D(boxes, 0)
+            live = build(conversions.new, found, theirs)
+            data = serialise(build(new, found, header(START_NS, 'front')))
+            sent = serialize_message(live)  # with colours as 32 bits
+            assert len(data) == len(sent)
+            assert deserialize_message(data, type(live)) == deserialize_message(sent, type(live))
 
 
 def _drive(folder: Path) -> Path:

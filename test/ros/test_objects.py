@@ -28,11 +28,11 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.objects.box_messages import marker_array
 from semantic_fast_sam_ros.core.objects.boxes_3d import Box3D, Boxes3D
 from semantic_fast_sam_ros.core.settings.node import OutputSettings
 from semantic_fast_sam_ros.ros import transforms
-from semantic_fast_sam_ros.ros.conversions import array_to_image
-from semantic_fast_sam_ros.ros.markers import marker_array
+from semantic_fast_sam_ros.ros.conversions import array_to_image, new
 from semantic_fast_sam_ros.ros.objects import ObjectBoxes
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
@@ -196,13 +196,13 @@ def test_depth_that_does_not_fit_is_told_and_detections_flow_on(
 
 
 def test_markers_of_no_objects_take_the_old_ones_away() -> None:
-    (only,) = marker_array(Boxes3D((), 3), Header(frame_id='camera')).markers
+    (only,) = marker_array(new, Boxes3D((), 3), Header(frame_id='camera')).markers
     assert (only.action, only.header.frame_id) == (Marker.DELETEALL, 'camera')
 
 
 def test_a_flat_box_is_drawn_all_the_same() -> None:
     box = Box3D('7', (0.0, 0.0, 2.0), (1.0, 2.0, 0.0), np.zeros((3, 3)), (), (255, 0, 51))
-    _, cube, name = marker_array(Boxes3D((box,), 0), Header()).markers
+    _, cube, name = marker_array(new, Boxes3D((box,), 0), Header()).markers
     assert cube.scale.z > 0 and name.text == '7'
     assert (cube.color.r, cube.color.b) == (1.0, pytest.approx(0.2))
 

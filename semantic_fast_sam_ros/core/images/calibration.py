@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 Numbers = tuple[float, ...]
+INFO_TOPIC = 'camera_info'
 
 
 class CameraInfoMessage(Protocol):
@@ -101,6 +102,12 @@ def read(message: CameraInfoMessage) -> Calibration:
         region=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         rectify_region=bool(roi.do_rectify),
     )
+
+
+def beside(image_topic: str) -> str:
+    """Return where the calibration of an image topic is: in the place of its last part."""
+    folder, slash, _ = image_topic.rpartition('/')
+    return f'{folder}{slash}{INFO_TOPIC}'
 
 
 def _resized(matrix: Numbers, scale: tuple[float, float], shift: tuple[float, float]) -> Numbers:
