@@ -9,7 +9,7 @@ from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
@@ -25,12 +25,12 @@ from semantic_fast_sam_ros.core.outputs.frame_outputs import (
     at_output_size,
 )
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.core.settings.node import InputSettings
+from semantic_fast_sam_ros.core.settings.node import IMAGE, POINTS, InputSettings
 from semantic_fast_sam_ros.core.settings.objects import BYTETRACK, OFF
 from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
 from semantic_fast_sam_ros.ros import connections, conversions, diagnostics, qos
 from semantic_fast_sam_ros.ros.depth import DepthOutputs
-from semantic_fast_sam_ros.ros.geometry import DEPTH_TOPIC, Geometry
+from semantic_fast_sam_ros.ros.geometry import CLOUD_TOPIC, DEPTH_TOPIC, Geometry
 from semantic_fast_sam_ros.ros.outputs import Outputs
 from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from semantic_fast_sam_ros.ros.objects import ObjectBoxes
 
 INPUT_TOPIC = 'image'
+DEPTH = {IMAGE: (DEPTH_TOPIC, Image), POINTS: (CLOUD_TOPIC, PointCloud2)}  # by cloud.source
 BEFORE_S = 1.0  # after such a pause, labels say nothing of the next image
 Message: TypeAlias = 'Image | CompressedImage'
 
@@ -84,17 +85,17 @@ class Camera:
             memory=self._memory is not None,
             further=self.boxes.topics if self.boxes else {},
         )
-        depth_topic = self._named(DEPTH_TOPIC)
-        self.geometry = Geometry(node, self._named(INPUT_TOPIC), depth_topic)
-        self.depth = DepthOutputs(node, depth_topic, self.geometry.depth, self.outputs, self.boxes)
+        self.geometry = Geometry(node, self._named(INPUT_TOPIC), self._named(DEPTH_TOPIC))
+        topic, kind = DEPTH[now.cloud.source]
+        depth = self._named(topic), kind, self.geometry.depth
+        self.depth = DepthOutputs(node, *depth, self.outputs, self.boxes)
         self.statistics = FrameStatistics()
         self.tone = ToneMapper()  # of its 16-bit images
         self.adaptation = adaptation
         self._node, self._config, self._receive = node, config, receive
         self._subscription: Subscription | None = None
-        self._last_image = time.monotonic()
         self._newest: SegmentationResult | None = None
-        self._newest_s = float('-inf')
+        self._newest_s, self._last_image = float('-inf'), time.monotonic()
         self._carried = 0  # images since one was labelled anew
 
     @property
@@ -129,8 +130,6 @@ class Camera:
         """Remove all topics."""
         self.unsubscribe()
         self.outputs.destroy()
-        if self.boxes is not None:
-            self.boxes.close()
         if self._tracker is not None:
             self._tracker.close()
 

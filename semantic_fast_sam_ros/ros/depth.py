@@ -3,21 +3,22 @@
 import threading
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.outputs.approximate_time import NearestInTime
-from semantic_fast_sam_ros.core.outputs.depth import of_image, too_far
+from semantic_fast_sam_ros.core.outputs.depth import of_cloud, of_image, too_far
+from semantic_fast_sam_ros.core.outputs.found import Found
 from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS, POINTS
 from semantic_fast_sam_ros.core.outputs.point_cloud import result_points
 from semantic_fast_sam_ros.core.settings.config import Config
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from semantic_fast_sam_ros.ros.objects import ObjectBoxes
 
 LOG_PERIOD_S = 5.0
+Depth: TypeAlias = 'Image | PointCloud2'
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Labelled:
     result: SegmentationResult
     header: Header
     config: Config
+    found: Found | None = None  # what a query says of the masks
 
 
 class DepthOutputs:
@@ -52,7 +55,8 @@ class DepthOutputs:
     def __init__(
         self,
         node: LifecycleNode,
-        depth_topic: str,
+        topic: str,
+        kind: type[Image] | type[PointCloud2],
         info: CameraInfoInput,
         outputs: Outputs,
         boxes: 'ObjectBoxes | None' = None,
@@ -61,19 +65,20 @@ class DepthOutputs:
 
         Args:
             node: that subscribes.
-            depth_topic: before remapping.
-            info: calibration of the depth images.
+            topic: of depth, before remapping.
+            kind: of its messages.
+            info: calibration of depth images; clouds need none.
             outputs: the publishers.
             boxes: makes those; None: there are none.
         """
-        self._node, self._topic = node, depth_topic
+        self._node, self._topic, self._kind = node, topic, kind
         self._info, self._outputs, self._boxes = info, outputs, boxes
         self._subscription: Subscription | None = None
         self._lock = threading.Lock()  # of what follows
-        self._depths = NearestInTime[Image]()
+        self._depths = NearestInTime[Depth]()
         self._waiting: Labelled | None = None
         self._problem = ''
-        self._worker = LatestFrameWorker[tuple[Labelled, Image]](self._build, self._failed)
+        self._worker = LatestFrameWorker[tuple[Labelled, Depth]](self._build, self._failed)
 
     def look(self) -> None:
         """Listen to depth while it is wanted. Runs on the executor's thread."""
@@ -81,7 +86,7 @@ class DepthOutputs:
         if wanted and self._subscription is None:
             self._worker.start()
             self._subscription = self._node.create_subscription(
-                Image,
+                self._kind,
                 self._topic,
                 self._take,
                 qos.side_qos(),
@@ -89,6 +94,8 @@ class DepthOutputs:
             )
         elif not wanted:
             self.close()
+        if wanted and self._boxes is not None:
+            self._boxes.look(self._outputs)
 
     def close(self) -> None:
         """Stop listening, finish the frame in work; may be called twice."""
@@ -98,6 +105,8 @@ class DepthOutputs:
             self._worker.stop()
             with self._lock:
                 self._depths, self._waiting, self._problem = NearestInTime(), None, ''
+        if self._boxes is not None:
+            self._boxes.rest()
 
     def expect(self, header: Header) -> None:
         """Keep the depth image that suits an image until that is labelled."""
@@ -122,7 +131,7 @@ class DepthOutputs:
         boxes = self._boxes.problem if self._boxes is not None else ''
         return mismatch or self._problem or boxes
 
-    def _take(self, message: Image) -> None:
+    def _take(self, message: Depth) -> None:
         with self._lock:
             self._depths.add(stamp_ns(message.header), message)
             self._settle()
@@ -133,25 +142,24 @@ class DepthOutputs:
             return
         waiting, match = self._waiting, self._depths.find(stamp_ns(self._waiting.header))
         if match is None and last_chance:
-            self._problem = f'no depth image on {self._node.resolve_topic_name(self._topic)}'
+            self._problem = f'no {self._what} on {self._node.resolve_topic_name(self._topic)}'
         if match is None or not (match.settled or last_chance):
             return
         self._waiting = None
-        late = too_far(match.apart_ns, waiting.config.cloud.tolerance_ms)
+        late = too_far(match.apart_ns, waiting.config.cloud.tolerance_ms, self._what)
         if late:
             self._problem = late
             return
         self._worker.submit((waiting, match.item))
 
-    def _build(self, pair: tuple[Labelled, Image]) -> None:
+    def _build(self, pair: tuple[Labelled, Depth]) -> None:
         """Build and publish what is wanted. Runs on a thread of its own."""
         labelled, message = pair
-        view = of_image(
-            message,
-            self._info.calibration,
-            self._info.topic,
-            labelled.config.input.maximum_pixels,
-        )
+        maximum = labelled.config.input.maximum_pixels
+        if isinstance(message, PointCloud2):
+            view = of_cloud(message, maximum)
+        else:
+            view = of_image(message, self._info.calibration, self._info.topic, maximum)
         if self._outputs.wants(POINTS):
             points = result_points(
                 labelled.image,
@@ -168,10 +176,14 @@ class DepthOutputs:
                 labelled.result,
                 labelled.header,
                 settings,
-                view.metres,
-                view.intrinsics,
+                view,
+                labelled.found,
             )
-        self._problem = _frames_differ(labelled.header, message.header)
+        self._problem = _frames_differ(labelled.header, message.header, self._what)
+
+    @property
+    def _what(self) -> str:
+        return 'depth image' if self._kind is Image else 'cloud'
 
     def _failed(self, error: Exception) -> None:
         self._problem = f'nothing made of depth: {error}'
@@ -184,10 +196,10 @@ class DepthOutputs:
             )
 
 
-def _frames_differ(image: Header, depth: Header) -> str:
+def _frames_differ(image: Header, depth: Header, what: str) -> str:
     if image.frame_id == depth.frame_id:
         return ''
     return (
-        f'the depth image is in {depth.frame_id!r}, the image in {image.frame_id!r}: labels fit '
+        f'the {what} is in {depth.frame_id!r}, the image in {image.frame_id!r}: labels fit '
         'only if depth is registered to the camera'
     )

@@ -221,7 +221,7 @@ class FrameProcessor:
             image, result, config.output, header, opened.size, calibration, found
         )
         camera.recall(result, header, opened.size)
-        camera.depth.offer(Labelled(image, result, header, config))
+        camera.depth.offer(Labelled(image, result, header, config, found))
         publish_ms = 1000 * (time.perf_counter() - started)
         self._failures_in_a_row = 0
         stages = {

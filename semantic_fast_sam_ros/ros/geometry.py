@@ -6,11 +6,11 @@ from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.calibration import Calibration
 from semantic_fast_sam_ros.core.outputs.frame_outputs import DEPTH_TOPICS
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
+from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO, IMAGE
 from semantic_fast_sam_ros.ros.calibrations import CameraInfoInput
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
-DEPTH_TOPIC = 'depth/image'
+DEPTH_TOPIC, CLOUD_TOPIC = 'depth/image', 'depth/points'
 
 
 class Geometry:
@@ -25,7 +25,7 @@ class Geometry:
     def look(self, config: Config, outputs: Outputs) -> None:
         """Listen to what outputs and settings need now. Runs on the executor's thread."""
         self.camera.need(outputs.wants(CAMERA_INFO))
-        of_depth = any(map(outputs.wants, DEPTH_TOPICS))
+        of_depth = config.cloud.source == IMAGE and any(map(outputs.wants, DEPTH_TOPICS))
         self.depth.need(config.output.size == CAMERA_INFO or of_depth)
 
     def close(self) -> None:

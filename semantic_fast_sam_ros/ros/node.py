@@ -239,6 +239,9 @@ class SemanticFastSamNode(LifecycleNode):
         if config.objects.boxes_3d:
             without = sum(c.boxes.without_depth for c in self._cameras if c.boxes)
             objects['objects_without_depth'] = str(without)
+        if config.objects.boxes_3d and config.objects.frame:
+            without = sum(c.boxes.without_transform for c in self._cameras if c.boxes)
+            objects['images_without_transform'] = str(without)
         return {
             'state': self._state(),
             'device': str(pipeline.device) if pipeline else '',

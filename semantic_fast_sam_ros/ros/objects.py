@@ -1,9 +1,8 @@
 """The boxes of things in space, as messages."""
 
+from functools import partial
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
@@ -12,8 +11,10 @@ from visualization_msgs.msg import MarkerArray
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.objects.box_messages import detections_3d, marker_array
-from semantic_fast_sam_ros.core.objects.boxes_3d import Intrinsics, boxes_3d
-from semantic_fast_sam_ros.core.outputs.frame_outputs import DETECTIONS_3D, MARKERS
+from semantic_fast_sam_ros.core.objects.boxes_3d import boxes_3d
+from semantic_fast_sam_ros.core.outputs.depth import DepthView
+from semantic_fast_sam_ros.core.outputs.found import Found
+from semantic_fast_sam_ros.core.outputs.frame_outputs import DETECTIONS_3D, FOUND_3D, MARKERS
 from semantic_fast_sam_ros.core.settings import things
 from semantic_fast_sam_ros.core.settings.objects import ObjectSettings
 from semantic_fast_sam_ros.ros.conversions import new
@@ -22,9 +23,13 @@ from semantic_fast_sam_ros.ros.transforms import FrameLookup
 
 
 class ObjectBoxes:
-    """Publishes `detections_3d` and `objects/markers` of one camera while somebody subscribes."""
+    """Publishes boxes of one camera's things, and of what is asked for, while they are taken."""
 
-    topics: ClassVar[dict[str, type]] = {DETECTIONS_3D: Detection3DArray, MARKERS: MarkerArray}
+    topics: ClassVar[dict[str, type]] = {
+        DETECTIONS_3D: Detection3DArray,
+        MARKERS: MarkerArray,
+        FOUND_3D: Detection3DArray,
+    }
 
     def __init__(self, node: Node, frame: str = '') -> None:
         """Name the frame that boxes are in; '': the camera's.
@@ -38,14 +43,19 @@ class ObjectBoxes:
         self.without_depth = 0  # things of the newest frame that have no box
         self.without_transform = 0  # frames so far
 
+    def look(self, outputs: Outputs) -> None:
+        """Listen to transforms while boxes are wanted. Runs on the executor's thread."""
+        if self._lookup is not None:
+            self._lookup.need(any(map(outputs.wants, self.topics)))
+
     def publish(
         self,
         outputs: Outputs,
         result: SegmentationResult,
         header: Header,
         settings: ObjectSettings,
-        depth: NDArray[np.float32],
-        intrinsics: Intrinsics,
+        view: DepthView,
+        found: Found | None = None,
     ) -> None:
         """Build and publish what is subscribed to.
 
@@ -54,13 +64,13 @@ class ObjectBoxes:
             result: of an image.
             header: of that image.
             settings: which things have boxes.
-            depth: (h, w) metres, of the same view.
-            intrinsics: fx, fy, cx, cy of the depth image.
+            view: depth of the same view.
+            found: what a query says of the masks.
 
         Raises:
             FrameError: depth is not registered to the image, or not calibrated.
         """
-        if not any(map(outputs.wants, (DETECTIONS_3D, MARKERS))):
+        if not any(map(outputs.wants, self.topics)):
             return
         transform = None
         if self._lookup is not None:
@@ -71,14 +81,19 @@ class ObjectBoxes:
                 self.problem = f'{self.without_transform} images without boxes: {error}'
                 return
             header = Header(stamp=header.stamp, frame_id=self._lookup.frame)
-        found = boxes_3d(result, depth, intrinsics, settings, transform)
-        self.problem, self.without_depth = '', found.without_depth
-        if outputs.wants(DETECTIONS_3D):
-            outputs.send(DETECTIONS_3D, detections_3d(new, found, header))
-        if outputs.wants(MARKERS):
-            outputs.send(MARKERS, marker_array(new, found, header))
+        self.problem = ''
+        build = partial(boxes_3d, result, view.metres, view.intrinsics, settings, transform)
+        if any(map(outputs.wants, (DETECTIONS_3D, MARKERS))):
+            boxes = build()
+            self.without_depth = boxes.without_depth
+            if outputs.wants(DETECTIONS_3D):
+                outputs.send(DETECTIONS_3D, detections_3d(new, boxes, header))
+            if outputs.wants(MARKERS):
+                outputs.send(MARKERS, marker_array(new, boxes, header))
+        if found is not None and outputs.wants(FOUND_3D):
+            outputs.send(FOUND_3D, detections_3d(new, build(found), header))
 
-    def close(self) -> None:
-        """Stop listening to transforms."""
+    def rest(self) -> None:
+        """Stop listening to transforms; may be called twice."""
         if self._lookup is not None:
-            self._lookup.close()
+            self._lookup.need(False)

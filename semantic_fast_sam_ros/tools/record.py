@@ -15,6 +15,7 @@ import yaml
 
 from semantic_fast_sam_ros.bags.job import DEFAULT_OUTPUTS, LABEL_INFO, LATCHED, NODE
 from semantic_fast_sam_ros.bags.messages import (
+    BOXES,
     DETECTIONS,
     IMAGE,
     INFO,
@@ -36,6 +37,7 @@ TOPICS = OUTPUT_TYPES | {
     'camera_info': INFO,
     'points': POINTS,
     'query/detections': DETECTIONS,
+    'query/detections_3d': BOXES,
     'query/heat': IMAGE,
     'query/remembered': DETECTIONS,
 }

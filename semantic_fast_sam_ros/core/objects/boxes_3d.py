@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.objects.tracks import things_of
-from semantic_fast_sam_ros.core.outputs.frame_outputs import Detection, detections
+from semantic_fast_sam_ros.core.outputs.found import Found
+from semantic_fast_sam_ros.core.outputs.frame_outputs import (
+    Detection,
+    detections,
+    found_detections,
+)
 from semantic_fast_sam_ros.core.outputs.point_cloud import require_registered
 from semantic_fast_sam_ros.core.outputs.resize import resize_result
 from semantic_fast_sam_ros.core.settings.objects import ObjectSettings
@@ -53,8 +58,9 @@ def boxes_3d(
     intrinsics: Intrinsics,
     settings: ObjectSettings,
     transform: NDArray[np.float64] | None = None,
+    found: Found | None = None,
 ) -> Boxes3D:
-    """Return a box for each mask of a thing on which depth was measured.
+    """Return a box for each mask of a thing, or that a query found, on which depth was measured.
 
     The depths of a mask are sorted into layers of LAYER of the distance. Those that follow each
     other without a gap round the median, of the mask less its edge, are the object's; background
@@ -68,23 +74,31 @@ def boxes_3d(
         settings: how much of a mask must have depth.
         transform: (4, 4) from the camera's optical frame to the one that boxes are to be in;
             None: that frame itself (x right, y down, z forward).
+        found: what a query says of the masks: boxes of its answers with its words, likeliest
+            first, things or not. None: of all things, with their classes.
 
     Raises:
         FrameError: depth is not registered to the image, or not calibrated.
     """
     require_registered(depth.shape, result.label_map.shape, intrinsics)
     sized = resize_result(result, (depth.shape[0], depth.shape[1]))
-    rows = things_of(sized).rows
-    told, palette = detections(sized), sized.vocabulary.palette()
+    if found is None:
+        rows = things_of(sized).rows
+        every = detections(sized)
+        told = tuple(every[row] for row in rows)
+    else:
+        rows = np.array([row for row, _ in found.ranked()], np.int64)
+        told = found_detections(sized, found)
+    palette = sized.vocabulary.palette()
     to_frame = np.eye(4) if transform is None else transform
-    found = []
-    for row, (mask, place) in zip(rows, _cut(sized, rows), strict=True):
+    boxes = []
+    for row, words, (mask, place) in zip(rows, told, _cut(sized, rows), strict=True):
         points = _points(mask, place, depth, intrinsics, settings.minimum_depth)
         if points is not None:
             red, green, blue = palette[int(sized.class_ids[row, 0])].tolist()
             pixel = np.array([1 / intrinsics[0], 1 / intrinsics[1], 0]) * np.median(points[:, 2])
-            found.append(_box(points, pixel, to_frame, told[row], (red, green, blue)))
-    return Boxes3D(tuple(found), len(rows) - len(found))
+            boxes.append(_box(points, pixel, to_frame, words, (red, green, blue)))
+    return Boxes3D(tuple(boxes), len(rows) - len(boxes))
 
 
 def _cut(

@@ -22,10 +22,11 @@ LABELS_PNG, COLOURS = 'label_image/compressed', 'label_colour'
 OVERLAY, OVERLAY_JPEG = 'overlay', 'overlay/compressed'
 PACKED_INSTANCES, ANNOTATIONS = 'packed_instances', 'annotations'
 POINTS, DETECTIONS_3D, MARKERS = 'points', 'detections_3d', 'objects/markers'
-DEPTH_TOPICS = (POINTS, DETECTIONS_3D, MARKERS)  # made of labels and depth
 FEATURES, FEATURES_SPACE = 'features', 'features/space'
 FOUND, HEAT, REMEMBERED = 'query/detections', 'query/heat', 'query/remembered'
-OF_FEATURES = (FEATURES, FOUND, HEAT, REMEMBERED)  # made of the masks' vectors
+FOUND_3D = 'query/detections_3d'
+DEPTH_TOPICS = (POINTS, DETECTIONS_3D, MARKERS, FOUND_3D)  # made of labels and depth
+OF_FEATURES = (FEATURES, FOUND, HEAT, REMEMBERED, FOUND_3D)  # made of the masks' vectors
 MAX_PACKED_INSTANCE = 32767  # the sign of the 32 bits stays free
 # As image_transport writes them; its `compressed` subscribers read the encoding before the `;`.
 JPEG_FORMAT = 'rgb8; jpeg compressed bgr8'

@@ -98,6 +98,9 @@ class OutputSettings:
     )
 
 
+IMAGE, POINTS = 'image', 'points'  # of cloud.source
+
+
 @dataclass(frozen=True)
 class CloudSettings:
     """The labelled point cloud."""
@@ -106,6 +109,13 @@ class CloudSettings:
         False,
         'publish ~/points as well: depth/image (registered to the camera) with labels; takes '
         'depth/camera_info',
+    )
+    source: str = setting(
+        IMAGE,
+        'what depth is taken from, for cloud and boxes. image: depth/image and depth/camera_info; '
+        'points: a sensor_msgs/PointCloud2 on depth/points, organised like the image (a point a '
+        "pixel) in the camera's optical frame, without camera_info",
+        choices=(IMAGE, POINTS),
     )
     organised: bool = setting(
         True,
