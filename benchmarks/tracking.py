@@ -176,7 +176,7 @@ def time_of(count: int, rounds: int = 300) -> tuple[float, float]:
         tracker.follow(seen, round(1e9 * index / 30))
         joined = time.thread_time()
         renamed = np.arange(count + 1).astype(np.uint16)
-        _ = renamed[instances]
+        _ = renamed.take(instances, mode='wrap')
         taken.append((joined - started, time.thread_time() - joined))
     tracks, image = 1000 * np.median(taken, axis=0)
     return float(tracks), float(image)

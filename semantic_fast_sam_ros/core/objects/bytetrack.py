@@ -52,44 +52,36 @@ class Boxes:
 
 
 class Track(STrack):
-    """A track that works its corners out once for each of its states."""
+    """A track that keeps the corners of its state."""
 
     _state: Any = None
-    _corners: tuple[float, ...] = ()
 
-    def __init__(self, xywh: Floats, score: float, cls: float) -> None:
-        """Take a box that was seen: centre, size and its row."""
+    def __init__(self, tlwh: NDArray[np.float32], corners: list[float], score: float) -> None:
+        """Take a box that was seen: left, top, width and height; left, top, right and bottom."""
         BaseTrack.__init__(self)  # type: ignore[no-untyped-call]
-        x, y, width, height, row = xywh.tolist()
-        self.idx = int(row)
-        corner = x - width / 2, y - height / 2
-        self._tlwh = np.array([*corner, width, height], np.float32)
-        self.cls, self.tracklet_len = cls, 0
+        self._tlwh, self._corners = tlwh, corners
+        self.idx = self.cls = self.tracklet_len = 0
         self.score = score  # type: ignore[assignment]
         self.kalman_filter = self.mean = self.covariance = self.angle = None
 
     @property
-    def xyxy(self) -> tuple[float, ...]:  # type: ignore[override]
+    def xyxy(self) -> list[float]:  # type: ignore[override]
         """The left, top, right and bottom."""
-        if self.mean is None:
-            left, top, width, height = self._tlwh.tolist()
-            return left, top, left + width, top + height
-        if self._state is not self.mean:
-            x, y, aspect, height = self.mean[:4].tolist()
-            half = aspect * height / 2
-            self._corners = (x - half, y - height / 2, x + half, y + height / 2)
-            self._state = self.mean
+        if self._state is not self.mean:  # the library moved it
+            self.move_to(self.mean, self.covariance, _corners(self.mean[None])[0])
         return self._corners
 
+    def move_to(self, mean: Floats, covariance: Floats, corners: list[float]) -> None:
+        """Take a state, and the corners of its box."""
+        self.mean = self._state = mean
+        self.covariance, self._corners = covariance, corners
 
-@dataclass(frozen=True)
-class _Corrected:
-    """In place of a filter: what it would say of the one track that it is for."""
-
-    answer: tuple[Floats, Floats]
-
-    def update(self, *_: object) -> tuple[Floats, Floats]:
-        return self.answer
+    def see(self, box: 'Track', frame_id: int) -> None:
+        """Note which box it is in an image; as STrack's `update` and `re_activate` do."""
+        again = self.state != TrackState.Tracked
+        self.tracklet_len = 0 if again else self.tracklet_len + 1
+        self.state, self.is_activated = TrackState.Tracked, True
+        self.frame_id, self.score, self.idx = frame_id, box.score, box.idx
 
 
 class StampedByteTrack(BYTETracker):
@@ -132,9 +124,15 @@ class StampedByteTrack(BYTETracker):
         covariances = np.stack([track.covariance for track in tracks])
         lost = np.array([track.state != TrackState.Tracked for track in tracks])
         means[lost, VERTICAL_SPEED] = 0
-        moved = self._motion.multi_predict(means, covariances)
-        for track, mean, covariance in zip(tracks, *moved, strict=True):
-            track.mean, track.covariance = mean, covariance
+        _move(tracks, *self._motion.multi_predict(means, covariances))
+
+    def init_track(self, results: Boxes, img: object = None) -> list[Any]:
+        """Return the boxes of an image in the form of tracks."""
+        corner = results.xywh[:, :2] - results.xywh[:, 2:] / 2
+        tlwh = np.hstack([corner, results.xywh[:, 2:]]).astype(np.float32)
+        corners = tlwh.astype(np.float64)
+        corners[:, 2:] += corners[:, :2]
+        return list(map(Track, tlwh, corners.tolist(), results.conf.tolist()))
 
     def _set_step(self, images: float) -> None:
         """Let the next prediction reach so many images of FILTER_HZ ahead."""
@@ -162,15 +160,27 @@ class StampedByteTrack(BYTETracker):
         means = np.stack([track.mean for track, _ in pairs])
         covariances = np.stack([track.covariance for track, _ in pairs])
         weight = self.kalman_filter._std_weight_position
-        found = corrected(means, covariances, boxes, weight)
-        for (track, _), *answer in zip(pairs, *found, strict=True):
-            track.kalman_filter = _Corrected((answer[0], answer[1]))
-        super()._apply_matches(matches, pool, detections, activated, refind)
-        for track, _ in pairs:
-            track.kalman_filter = self.kalman_filter
+        _move([t for t, _ in pairs], *corrected(means, covariances, boxes, weight))
+        for track, box in pairs:
+            (activated if track.state == TrackState.Tracked else refind).append(track)
+            track.see(box, self.frame_id)
 
     def _format_output(self) -> NDArray[np.float32]:
         return np.empty((0, 8), np.float32)  # `update_after` gives the tracks themselves
+
+
+def _move(tracks: list[Any], means: Floats, covariances: Floats) -> None:
+    """Give tracks their states, (N, 8) and (N, 8, 8)."""
+    for track, *state in zip(tracks, means, covariances, _corners(means), strict=True):
+        track.move_to(*state)
+
+
+def _corners(means: Floats) -> list[list[float]]:
+    """Return left, top, right and bottom of states, (N, 8)."""
+    height = means[:, HEIGHT]
+    half = np.stack([means[:, 2] * height, height], 1) / 2
+    found: list[list[float]] = np.hstack([means[:, :2] - half, means[:, :2] + half]).tolist()
+    return found
 
 
 def corrected(
