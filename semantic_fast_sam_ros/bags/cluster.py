@@ -106,7 +106,7 @@ def _require_independent_parts(config: Config, job: Job) -> None:
             'tracking follows a camera from its first image to its last, which the parts of a '
             'recording would begin anew: label on one machine, or with tracking off'
         )
-    if config.clip.adaptation != 'off':
+    if config.clip.adapts:
         raise ConfigError(
             'with clip.adaptation names settle from image to image, which the parts of a '
             'recording would do each by itself: label on one machine, or set it to off'

@@ -110,7 +110,7 @@ class BagLabeller:
         self._cameras, self._topics = set(cameras), topics
         self._own = {topic.name for outputs in topics.values() for topic in outputs.values()}
         self._announced: dict[str, dict[int, str]] = {}  # the newest names by camera
-        self._adapts = config.clip.adaptation != 'off'
+        self._adapts = config.clip.adapts
         self._adaptations = Adaptations(config.clip.ul_tta.shared)
         self.statistics = statistics
         self._tracks = tracks

@@ -1,7 +1,8 @@
 """Semantic-Fast-SAM: an image in, a label for every pixel out (arXiv 2604.20169)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +57,18 @@ from semantic_fast_sam_ros.core.video.name_reuse import ReusingLabeller
 
 WARM_UP_SIZE = (480, 640)
 UNASKED = (ClosedSetLabeller, ClipLabeller)  # take masks without a pixel for what they are
+Sums = Sequence[tuple[str, Tensor]]  # of what the networks answered, by network
+
+
+@dataclass(frozen=True)
+class _Task:
+    """An image on its way to its labels; see `SemanticFastSam.__call__`."""
+
+    image: NDArray[np.uint8]
+    labeller: MaskLabeller  # of this image: it may carry, reuse or learn names
+    outputs: NetworkOutputs | None
+    before: SegmentationResult | None
+    features: bool
 
 
 class SemanticFastSam:
@@ -115,8 +128,8 @@ class SemanticFastSam:
         at a time, as without it.
         """
         threads = config.threads or torch.get_num_threads()
-        follow = config.clip.adaptation != 'off'
-        if follow or choose_runtime(config).device.type != 'cpu' or threads == 1:
+        on_cpu = choose_runtime(config).device.type == 'cpu'
+        if config.clip.adapts or not on_cpu or threads == 1:
             return cls(config)
         several = cls(config, images_at_once=threads)
         return several if several.concurrent_images > threads else cls(config)
@@ -148,7 +161,7 @@ class SemanticFastSam:
         One where the order of the images decides which ids new names get, and where the labeller
         remembers what the generator found, or by which names settle.
         """
-        return 1 if self.config.clip.adaptation != 'off' else self._turns.concurrent_images
+        return 1 if self.config.clip.adapts else self._turns.concurrent_images
 
     def remember(self, names: Mapping[int, str]) -> None:
         """Keep the ids that an earlier run gave to names that it found by itself.
@@ -238,54 +251,38 @@ class SemanticFastSam:
             size = image.shape[:2]
             named = adapted_labeller(self._labeller, self.config, adaptation)
             labeller = labeller_after(named, self.config, size, earlier, before)
-            return self._segment(image, labeller, outputs, before, features)
+            return self._segment(_Task(image, labeller, outputs, before, features))
 
-    def _segment(
-        self,
-        image: NDArray[np.uint8],
-        labeller: MaskLabeller,
-        outputs: NetworkOutputs | None,
-        before: SegmentationResult | None,
-        features: bool,
-    ) -> SegmentationResult:
+    def _segment(self, task: _Task) -> SegmentationResult:
         timer = StageTimer(self.device)
-        with timer.running():
-            if jit.suits(self.device):
-                result = self._timed_segment(image, labeller, outputs, before, features)
-            else:
-                with sums_collected() as sums:
-                    result = self._timed_segment(image, labeller, outputs, before, features, sums)
+        # A GPU is not waited for before the download: what networks answered is judged behind it.
+        collected: AbstractContextManager[Sums]
+        collected = nullcontext(()) if jit.suits(self.device) else sums_collected()
+        with timer.running(), collected as sums:
+            result = self._timed_segment(task, sums)
         own_ms = timer.stage_ms()
-        memory = before.memory if before is not None else None
-        if isinstance(labeller, ReusingLabeller):
-            memory = labeller.memory
-        stage_ms = outputs.total_ms(own_ms) if outputs else own_ms
+        memory = task.before.memory if task.before is not None else None
+        if isinstance(task.labeller, ReusingLabeller):
+            memory = task.labeller.memory
+        stage_ms = task.outputs.total_ms(own_ms) if task.outputs else own_ms
         return replace(result, stage_ms=stage_ms, memory=memory)
 
-    def _timed_segment(
-        self,
-        image: NDArray[np.uint8],
-        labeller: MaskLabeller,
-        outputs: NetworkOutputs | None,
-        before: SegmentationResult | None,
-        features: bool,
-        sums: Sequence[tuple[str, Tensor]] = (),
-    ) -> SegmentationResult:
+    def _timed_segment(self, task: _Task, sums: Sums) -> SegmentationResult:
         # 1. One upload.
         with stage('upload'):
-            pixels = outputs.pixels if outputs else upload(image, self.device)
+            pixels = task.outputs.pixels if task.outputs else upload(task.image, self.device)
         # 2. Masks, largest first, none of the whole frame.
         with stage('mask_post'):
-            proposals = self._proposals(pixels, outputs, labeller)
+            proposals = self._proposals(task, pixels)
         # 3. Names for masks and pixels.
         with stage('vote' if self.config.labeller == 'closed_set' else 'labels'):
-            labels = _labels(labeller, pixels, proposals, outputs)
-            vectors = _features(labeller, labels, pixels, proposals) if features else None
+            labels = _labels(task, pixels, proposals)
+            vectors = _features(task, labels, pixels, proposals)
         # 4. Smaller masks over larger ones over the dense labels; hysteresis, where asked for.
         with stage('rasterise'):
             label_map, confidence, instances = rasterise(proposals.shapes, labels)
             label_map, confidence = steadied(
-                (label_map, confidence), self.config, self._labeller, before
+                (label_map, confidence), self.config, self._labeller, task.before
             )
         # 5. One download.
         with stage('download'):
@@ -293,16 +290,14 @@ class SemanticFastSam:
             vocabulary = self._labeller.vocabulary
             return result_on_host(proposals, labels, drawn, vocabulary, sums, vectors)
 
-    def _proposals(
-        self, pixels: Tensor, outputs: NetworkOutputs | None, labeller: MaskLabeller
-    ) -> MaskProposals:
+    def _proposals(self, task: _Task, pixels: Tensor) -> MaskProposals:
         generator, share = self._generator, self.config.vote.maximum_mask_share
         # Other labellers look at each mask, and at how many there are.
-        unasked = isinstance(labeller, UNASKED) and not jit.suits(self.device)
+        unasked = isinstance(task.labeller, UNASKED) and not jit.suits(self.device)
         if not isinstance(generator, FastSamGenerator):
             return largest_first(generator.generate(pixels), share)
-        if outputs:
-            proposals = generator.propose(pixels, outputs.detections, unasked)
+        if task.outputs:
+            proposals = generator.propose(pixels, task.outputs.detections, unasked)
         elif unasked:
             proposals = generator.generate(pixels, empty_too=True)
         else:
@@ -356,21 +351,18 @@ class SemanticFastSam:
             )
 
 
-def _labels(
-    labeller: MaskLabeller,
-    pixels: Tensor,
-    proposals: MaskProposals,
-    outputs: NetworkOutputs | None,
-) -> MaskLabels:
+def _labels(task: _Task, pixels: Tensor, proposals: MaskProposals) -> MaskLabels:
+    labeller, outputs = task.labeller, task.outputs
     if outputs and outputs.dense and isinstance(labeller, ClosedSetLabeller):
         return labeller.vote(outputs.dense, proposals)
     return labeller.label(pixels, proposals)
 
 
 def _features(
-    labeller: MaskLabeller, labels: MaskLabels, pixels: Tensor, proposals: MaskProposals
+    task: _Task, labels: MaskLabels, pixels: Tensor, proposals: MaskProposals
 ) -> Tensor | None:
-    """Return the vectors of masks, encoded here where the labels did not need those of all."""
-    if labels.features is None and isinstance(labeller, MaskEncoder):
+    """Return the vectors of masks if they are wanted: encoded here where labels need not all."""
+    labeller = task.labeller
+    if task.features and labels.features is None and isinstance(labeller, MaskEncoder):
         return labeller.encode(pixels, proposals)
-    return labels.features
+    return labels.features if task.features else None

@@ -43,7 +43,7 @@ class ResetService:
             response.message = 'nothing to reset: the node is not configured'
             return response
         adaptations.reset()
-        response.success = self._config().clip.adaptation != 'off'
+        response.success = self._config().clip.adapts
         response.message = (
             'all names begin at their texts again'
             if response.success

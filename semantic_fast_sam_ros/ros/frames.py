@@ -242,7 +242,7 @@ class FrameProcessor:
     def _wishes(self, opened: 'Opened') -> dict[str, Any]:
         """Return what an image is asked for beyond its labels, and what these settle into."""
         camera, wishes = opened.camera, dict[str, Any]()
-        if opened.config.clip.adaptation != 'off':
+        if opened.config.clip.adapts:
             wishes['adaptation'] = camera.adaptation
         if self.queries is not None and camera.outputs.wants_features:
             if camera.outputs.wants(FEATURES):

@@ -266,7 +266,7 @@ class SemanticFastSamNode(LifecycleNode):
     def _learned(self, cameras: list[Camera]) -> dict[str, str]:
         """Say what the names have settled into, where they do and all cameras share it."""
         distinct = {camera.adaptation for camera in cameras}
-        if self._settings.current.clip.adaptation == 'off' or len(distinct) != 1:
+        if not self._settings.current.clip.adapts or len(distinct) != 1:
             return {}
         return {'adaptation': distinct.pop().described()}
 

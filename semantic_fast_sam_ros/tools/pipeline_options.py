@@ -99,7 +99,7 @@ def still(config: Config) -> Config:
 
     For commands whose images are no stream: names would settle by the order of files.
     """
-    if config.clip.adaptation == 'off':
+    if not config.clip.adapts:
         return config
     print('clip.adaptation is for streams: here names do not settle', file=sys.stderr)
     return replace(config, clip=replace(config.clip, adaptation='off'))

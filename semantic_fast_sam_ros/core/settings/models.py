@@ -227,6 +227,11 @@ class ClipSettings:
     )
     ul_tta: UlTtaSettings = field(default_factory=UlTtaSettings)
 
+    @property
+    def adapts(self) -> bool:
+        """Whether names settle: an image is named otherwise where others came before it."""
+        return self.adaptation != 'off'
+
 
 @dataclass(frozen=True)
 class SsaEngineSettings:

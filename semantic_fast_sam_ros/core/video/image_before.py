@@ -41,7 +41,7 @@ def adapted_labeller(
     labeller: MaskLabeller, config: Config, adaptation: CameraAdaptation | None
 ) -> MaskLabeller:
     """Return what names masks by what was learned, where clip.adaptation asks for it."""
-    if adaptation is None or config.clip.adaptation == 'off' or not isinstance(labeller, Adaptive):
+    if adaptation is None or not config.clip.adapts or not isinstance(labeller, Adaptive):
         return labeller
     return AdaptingLabeller(labeller, adaptation)
 
