@@ -17,6 +17,7 @@ from harness import (
     Diagnosis,
     Peer,
     RunningNode,
+    active_node,
     header,
     street,
     until,
@@ -46,9 +47,8 @@ ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'mono8': 0, 'rgba8': 4, 'bayer_rggb8': 0, 'yu
 @pytest.fixture(scope='module', name='running')
 def _running(tiny_models: dict[str, object]) -> Iterator[RunningNode]:
     settings = {name.replace('.', '__'): value for name, value in tiny_models.items()}
-    running = RunningNode(**settings, input__timeout_s=1.0)
-    yield running
-    running.close()
+    with active_node(**settings, input__timeout_s=1.0) as running:
+        yield running
 
 
 def picture(number: int, height: int, width: int, encoding: str = 'rgb8') -> Image:

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness import NAME, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, photo_message, until
 from sensor_msgs.msg import Image
 
 from semantic_fast_sam_ros.core import pipeline
@@ -55,9 +55,8 @@ class Broken:
 
 @pytest.fixture(scope='module', name='running')
 def _running(tiny_models: dict[str, object]) -> Iterator[RunningNode]:
-    running = RunningNode(**{name.replace('.', '__'): v for name, v in tiny_models.items()})
-    yield running
-    running.close()
+    with active_node(**{name.replace('.', '__'): v for name, v in tiny_models.items()}) as running:
+        yield running
 
 
 def break_stage(

@@ -9,7 +9,7 @@ import hypothesis.strategies as some
 import pytest
 from builtin_interfaces.msg import Time
 from damage import damaged_compressed, damaged_image
-from harness import NAME, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, photo_message, until
 from hypothesis import HealthCheck, given, settings
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -41,9 +41,8 @@ JUMPS_S = (1000, 1001, 5000, 10, 0, 2_000_000_000, 3)
 
 @pytest.fixture(scope='module', name='running')
 def _running(tiny_models: dict[str, object]) -> Iterator[RunningNode]:
-    running = RunningNode(**named(tiny_models))
-    yield running
-    running.close()
+    with active_node(**named(tiny_models)) as running:
+        yield running
 
 
 def named(values: dict[str, object]) -> dict[str, Any]:

@@ -8,7 +8,16 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 
-from harness import BEST_EFFORT, NAME, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import (
+    BEST_EFFORT,
+    NAME,
+    Diagnosis,
+    Peer,
+    RunningNode,
+    active_node,
+    photo_message,
+    until,
+)
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Int32, String
@@ -24,14 +33,10 @@ def _running(
     """Give a node with a tiny CLIP, for the module."""
     settings = {name.replace('.', '__'): value for name, value in tiny_models.items()}
     clip = write_clip(tmp_path_factory.mktemp('odd') / 'clip')
-    running = RunningNode(
+    with active_node(
         **settings, labeller='clip', clip__model=str(clip), vocabulary='road, car'
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 def asker(peer: Peer) -> Publisher:

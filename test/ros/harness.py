@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +260,14 @@ class RunningNode(Spinning[SemanticFastSamNode]):
 
     def _end(self) -> None:
         self.node.close()
+
+
+@contextlib.contextmanager
+def active_node(*ros_arguments: str, **settings: object) -> Iterator[RunningNode]:
+    """Give the node in this process, active; arguments as of `RunningNode`."""
+    with contextlib.closing(RunningNode(*ros_arguments, **settings)) as running:
+        until(running.active, 'the node is active', 3 * TIMEOUT_S)
+        yield running
 
 
 class NodeProcess:

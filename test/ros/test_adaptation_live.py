@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import NAME, Diagnosis, Peer, RunningNode, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, until
 from lifecycle_msgs.msg import Transition
 from std_srvs.srv import Trigger
 
@@ -27,7 +27,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[RunningNode]:
     """Give the node with a tiny CLIP whose names settle, active, for the module."""
     model = write_clip(tmp_path_factory.mktemp('models') / 'clip')
-    running = RunningNode(
+    with active_node(
         labeller='clip',
         clip__model=str(model),
         clip__adaptation='ul_tta',
@@ -35,12 +35,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[Ru
         clip__ul_tta__gate=0.0,
         vocabulary='road, car | vehicle, tree',
         masks__confidence=0.02,
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 def learned(diagnosis: Diagnosis, watcher: Watcher) -> str:

@@ -11,7 +11,17 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 
-from harness import LATCHED, NAME, RELIABLE, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import (
+    LATCHED,
+    NAME,
+    RELIABLE,
+    Diagnosis,
+    Peer,
+    RunningNode,
+    active_node,
+    photo_message,
+    until,
+)
 from numpy.typing import NDArray
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
@@ -34,19 +44,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='module')
 def running(clip: Path) -> Iterator[RunningNode]:
     """Give the node with it, active, every mask an answer, for the module."""
-    running = RunningNode(
+    with active_node(
         labeller='clip',
         clip__model=str(clip),
         vocabulary='road, car | vehicle, tree',
         masks__confidence=0.05,
         query__threshold=0.0,
         rest_without_subscribers=True,
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 class Rig:

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from harness import NAME, Diagnosis, Peer, RunningNode, header, photo_message, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, header, photo_message, until
 from sensor_msgs.msg import Image
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
@@ -166,14 +166,10 @@ def test_words_of_the_setting_are_no_yaml_booleans() -> None:
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give a node of two cameras and a dead one, whose networks take batches."""
-    running = RunningNode(
+    with active_node(
         cameras='front, left, dead', batch_cameras='always', backend='torch', precision='fp32'
-    )
-    try:
-        until(running.active, 'the node is active')
+    ) as running:
         yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture

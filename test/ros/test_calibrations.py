@@ -16,6 +16,7 @@ from harness import (
     Diagnosis,
     Peer,
     RunningNode,
+    active_node,
     photo_message,
     until,
 )
@@ -42,9 +43,8 @@ def camera_info(width: int = WIDTH, height: int = HEIGHT, **fields: object) -> C
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give the node, its input remapped as for a driver, shared by the module."""
-    running = RunningNode(*REMAPPED)
-    yield running
-    running.close()
+    with active_node(*REMAPPED) as running:
+        yield running
 
 
 def frame(peer: Peer, number: int, infos: dict[Publisher, CameraInfo], *boxes: list) -> list:

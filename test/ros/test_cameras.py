@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from harness import LATCHED, NAME, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import LATCHED, NAME, Diagnosis, Peer, RunningNode, active_node, photo_message, until
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
@@ -17,19 +17,15 @@ from semantic_fast_sam_ros.ros import camera
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give a node of three cameras, of which one is dead and one remapped."""
-    running = RunningNode(
+    with active_node(
         '-r',
         'front/image:=/robot/front_camera/image_raw',
         cameras='front, left, dead',
         input__timeout_s=1.0,
         rest_without_subscribers=True,
         temporal__hysteresis=0.5,
-    )
-    try:
-        until(running.active, 'the node is active')
+    ) as running:
         yield running
-    finally:
-        running.close()
 
 
 def test_each_camera_is_answered_on_topics_of_its_own(running: RunningNode, peer: Peer) -> None:

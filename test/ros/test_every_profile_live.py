@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import ROOT, TIMEOUT_S, RunningNode, until
+from harness import ROOT, active_node, until
 from public_models import QUICK, prefetched
 
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
@@ -53,12 +53,8 @@ def frames() -> Iterator[list[Any]]:
 @pytest.mark.parametrize('profile', sorted(profiles.profiles()))
 def test_a_profile_labels_what_is_streamed_and_is_viewed(profile: str, frames: list[Any]) -> None:
     settings = flatten(profiles.load_profile(profile, QUICK))
-    running = RunningNode(**settings)
-    try:
-        until(running.active, f'{profile} is active', 3 * TIMEOUT_S)
+    with active_node(**settings) as running:
         frames.clear()
         until(lambda: frames, f'the viewer has an image that {profile} labelled')
         assert frames[-1].labels.any()
         assert running.counts.failed == running.counts.refused == 0
-    finally:
-        running.close()

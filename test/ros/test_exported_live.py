@@ -1,13 +1,14 @@
 """Networks in files of other tools label in the live node as their own libraries do."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from harness import Peer, RunningNode, header, until
+from harness import Peer, RunningNode, active_node, header
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
@@ -84,9 +85,9 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[..., Labels]]] = {
 }
 
 
-def node_with(file: Path) -> RunningNode:
-    """Start a node with a network of three classes, whose masks do not paint."""
-    return RunningNode(
+def node_with(file: Path) -> AbstractContextManager[RunningNode]:
+    """Give a node, active, with a network of three classes, whose masks do not paint."""
+    return active_node(
         dense__model=str(file),
         dense__classes='red, green, blue',
         dense__mean='0',
@@ -101,15 +102,11 @@ def node_with(file: Path) -> RunningNode:
 def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_path: Path) -> None:
     write, labels = KINDS[kind]
     file, image = write(tmp_path), patches()
-    running = node_with(file)
-    try:
-        until(running.active, f'the node is active with {file.name}')
+    with node_with(file):
         inbox = peer.collect(Image, '/semantic_fast_sam/label_image')
         message = peer.feed(peer.camera(), array_to_image(image, 'rgb8', header()), lambda: inbox)[
             -1
         ]
-    finally:
-        running.close()
     assert message.encoding == 'mono8'
     found = np.frombuffer(message.data, np.uint8).reshape(SIZE)
     assert len(np.unique(found)) > 1
@@ -129,14 +126,10 @@ def test_an_image_of_which_the_network_says_no_numbers_costs_that_image_only(
     file = tmp_path / 'net.onnx'
     torch.onnx.export(NoNumbersForWhite(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
     white = np.full((*SIZE, 3), 255, np.uint8)
-    running = node_with(file)
-    try:
-        until(running.active, 'the node is active')
+    with node_with(file) as running:
         inbox, camera = peer.collect(Image, '/semantic_fast_sam/label_image'), peer.camera()
         peer.feed(camera, array_to_image(white, 'rgb8', header()), lambda: running.counts.failed)
         assert not inbox
         peer.feed(camera, array_to_image(patches(), 'rgb8', header()), lambda: inbox)
         assert running.counts.refused == 0
-    finally:
-        running.close()
     assert np.frombuffer(inbox[-1].data, np.uint8).any()

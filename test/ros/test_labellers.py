@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Diagnosis, Peer, RunningNode, until
+from harness import Diagnosis, Peer, active_node, until
 
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 pytest.importorskip('textblob', reason='textblob is not installed: run scripts/setup')
@@ -73,9 +73,7 @@ MODELS: dict[str, Callable[[Path], dict[str, object]]] = {
 def test_images_are_labelled_and_names_change(labeller: str, peer: Peer, tmp_path: Path) -> None:
     settings: dict[str, Any] = {'vocabulary': NAMES, 'masks__confidence': 0.02}
     settings |= MODELS[labeller](tmp_path)
-    running = RunningNode(labeller=labeller, **settings)
-    try:
-        peer.wait_active()
+    with active_node(labeller=labeller, **settings) as running:
         watcher = Watcher(peer)
         until(lambda: ids_of(watcher.shoot()), f'{labeller} labels something')
         assert {1: 'road', 2: 'van', 3: 'dog'}.items() <= watcher.names().items()
@@ -87,8 +85,6 @@ def test_images_are_labelled_and_names_change(labeller: str, peer: Peer, tmp_pat
         assert watcher.names()[3] == 'dog' and 'van' not in watcher.names().values()
         _no_image_before_its_names(watcher)
         assert not running.node.failed
-    finally:
-        running.close()
 
 
 def test_ssa_engine_tells_that_ids_have_run_out(
@@ -96,15 +92,11 @@ def test_ssa_engine_tells_that_ids_have_run_out(
 ) -> None:
     names = ', '.join(f'thing {i}' for i in range(255))
     settings = {'vocabulary': names, 'masks__confidence': 0.02, **_ssa_engine(tmp_path)}
-    running = RunningNode(labeller='ssa_engine', **settings)
-    try:
-        peer.wait_active()
+    with active_node(labeller='ssa_engine', **settings):
         watcher = Watcher(peer)
         until(lambda: ids_of(watcher.shoot()), 'known names are given')
         diagnosis.until_message('no id is left')
         assert len(watcher.names()) == 255
-    finally:
-        running.close()
 
 
 def _no_image_before_its_names(watcher: Watcher) -> None:

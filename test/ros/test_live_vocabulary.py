@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Peer, RunningNode, until
+from harness import Peer, RunningNode, active_node, until
 
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 
@@ -22,14 +22,10 @@ FIRST = 'road, car | vehicle, tree'
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """Give the node with a tiny CLIP model, active, for the module."""
     model = write_clip(tmp_path_factory.mktemp('models') / 'clip')
-    running = RunningNode(
+    with active_node(
         labeller='clip', clip__model=str(model), vocabulary=FIRST, masks__confidence=0.02
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 def test_names_change_within_two_images_and_are_announced_before(

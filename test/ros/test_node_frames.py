@@ -13,6 +13,7 @@ from harness import (
     Diagnosis,
     Peer,
     RunningNode,
+    active_node,
     header,
     photo_message,
     until,
@@ -28,12 +29,8 @@ from semantic_fast_sam_ros.ros import node as node_module
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give the node, active, for the module."""
-    running = RunningNode()
-    try:
-        until(running.active, 'the node is active')
+    with active_node() as running:
         yield running
-    finally:
-        running.close()
 
 
 pytestmark = pytest.mark.usefixtures('running')

@@ -25,6 +25,7 @@ from harness import (
     Diagnosis,
     Peer,
     RunningNode,
+    active_node,
     all_things,
     photo_message,
     until,
@@ -47,13 +48,12 @@ from semantic_fast_sam_ros.ros.outputs import Outputs
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give the node with boxes, shared by the module; every class is one of things."""
-    running = RunningNode(
+    with active_node(
         *('-r', f'image:={CAMERA}', '-r', f'depth/image:={DEPTH}'),
         objects__boxes_3d=True,
         vocabulary=all_things(),
-    )
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from harness import (
     Diagnosis,
     Peer,
     RunningNode,
+    active_node,
     photo_message,
     until,
 )
@@ -38,11 +39,10 @@ CHARACTER = {PointField.FLOAT32: 'f', PointField.UINT32: 'I'}
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give the node with a cloud, shared by the module."""
-    running = RunningNode(
+    with active_node(
         *('-r', f'image:={CAMERA}', '-r', f'depth/image:={DEPTH}'), cloud__enabled=True
-    )
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 def depth_metres() -> np.ndarray:

@@ -10,7 +10,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 pytest.importorskip('lap', reason='lap is missing: requirements/base.txt')
 
-from harness import NAME, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, photo_message, until
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from tiny_clip import write_clip
@@ -27,7 +27,7 @@ THINGS = 'classes: [{name: road, thing: true}, {name: car, thing: true}]'
 @pytest.fixture(scope='module')
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """Give a node that remembers, with a tiny CLIP, every object an answer."""
-    running = RunningNode(
+    with active_node(
         labeller='clip',
         clip__model=str(write_clip(tmp_path_factory.mktemp('models') / 'clip')),
         vocabulary=THINGS,
@@ -36,12 +36,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
         query__threshold=0.0,
         masks__confidence=0.05,
         rest_without_subscribers=True,
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 class Rig:

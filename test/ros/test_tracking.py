@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 pytest.importorskip('lap', reason='lap is missing: requirements/base.txt')
 
-from harness import HEIGHT, NAME, WIDTH, Peer, RunningNode, all_things, photo_message
+from harness import HEIGHT, NAME, WIDTH, Peer, RunningNode, active_node, all_things, photo_message
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
@@ -22,11 +22,10 @@ PERIOD_NS = 50_000_000
 @pytest.fixture(scope='module')
 def running() -> Iterator[RunningNode]:
     """Give the node with tracking, shared by the module; every class is one of things."""
-    running = RunningNode(
+    with active_node(
         *('-r', f'image:={CAMERA}'), tracking='bytetrack', vocabulary=all_things()
-    )
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 class Rig:
