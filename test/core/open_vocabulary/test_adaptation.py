@@ -103,25 +103,28 @@ def test_names_in_another_order_learn_the_same(seed: int, count: int) -> None:
     st.floats(1.0, 3.0),
     st.floats(1.0, 200.0),
 )
-@settings(max_examples=5, deadline=None)
-def test_bounds_hold_after_ten_thousand_masks(
+@settings(max_examples=2, deadline=None)
+def test_bounds_hold_over_ten_thousand_updates(
     seed: int, angle: float, divergence: float, temperature: float, memory: float
 ) -> None:
     chosen = UlTtaSettings(0.0, 0.01, angle, 0.01, divergence, temperature, memory)
     generator = torch.Generator().manual_seed(seed)
     text, state = unit(generator, 4).T.contiguous(), fresh(4)
-    vectors = unit(generator, 10_000)  # of any direction, so that drift has its way
-    state = after(state, text, list(vectors.split(100)), chosen)
-    found = adaptation.adapted(state, text, chosen)
-    cosines = (found.weights * text).sum(0)
-    assert (cosines >= math.cos(math.radians(angle)) - 1e-4).all()
-    torch.testing.assert_close(found.weights.norm(dim=0), torch.ones(4))
-    shares = found.bias.exp() / 4
-    assert float(shares.sum()) == pytest.approx(1, abs=1e-4)
-    assert float((shares * found.bias).sum()) <= divergence + 1e-4
-    assert 1 / temperature - 1e-4 <= float(found.temperature) <= temperature + 1e-4
-    assert (state.counts <= memory + 100).all() and state.sums.isfinite().all()
-    assert int(state.taken.sum()) == 10_000
+    for step in range(10):
+        # Of any direction, each thousand about another one, so that drift has its way.
+        masks = torch.randn((2000, DIMENSIONS), generator=generator) + unit(generator, 1)
+        with torch.inference_mode():
+            state = after(state, text, list(functional.normalize(masks, dim=1).split(2)), chosen)
+            found = adaptation.adapted(state, text, chosen)
+        assert int(state.taken.sum()) == (step + 1) * 2000
+        cosines = (found.weights * text).sum(0)
+        assert (cosines >= math.cos(math.radians(angle)) - 1e-4).all()
+        torch.testing.assert_close(found.weights.norm(dim=0), torch.ones(4))
+        shares = found.bias.exp() / 4
+        assert float(shares.sum()) == pytest.approx(1, abs=1e-4)
+        assert float((shares * found.bias).sum()) <= divergence + 1e-4
+        assert 1 / temperature - 1e-4 <= float(found.temperature) <= temperature + 1e-4
+        assert (state.counts <= memory + 2).all() and state.sums.isfinite().all()
 
 
 def test_prototypes_turn_towards_what_is_seen_beside_the_others() -> None:
