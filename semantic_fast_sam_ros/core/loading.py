@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.closed_set.dense import load_dense, published_classes
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller, closed_set_vocabulary
 from semantic_fast_sam_ros.core.masks.fastsam import PRIOR, FastSamGenerator
@@ -123,14 +122,10 @@ def introduce(generator: MaskGenerator, labeller: MaskLabeller, config: Config) 
     """Let a labeller hear what the mask network takes masks for, where `masks.names` asks so.
 
     Raises:
-        ConfigError: it is no labeller that could, or publishes none of the network's classes.
+        ConfigError: it publishes none of the network's classes.
     """
-    if config.masks.names != PRIOR:
+    if config.masks.names != PRIOR or not isinstance(labeller, ClosedSetLabeller):
         return
-    if not isinstance(labeller, ClosedSetLabeller):
-        raise ConfigError(
-            f'masks.names: {PRIOR} is for the labeller closed_set, not for {config.labeller}'
-        )
     if isinstance(generator, FastSamGenerator):
         labeller.hear(generator.class_names)
 

@@ -45,6 +45,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.interface import (
 from semantic_fast_sam_ros.core.published_names import PublishedNames
 from semantic_fast_sam_ros.core.settings import profiles
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.effects import require_effect
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, VocabularyHistory
 from semantic_fast_sam_ros.core.turns import Turns
 from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
@@ -88,9 +89,11 @@ class SemanticFastSam:
             images_at_once: see `for_throughput`.
 
         Raises:
-            ConfigError: a setting, vocabulary or group map is wrong.
+            ConfigError: a setting, vocabulary or group map is wrong, or asks of the labeller what
+                it cannot do.
             ModelError: a model is missing, damaged, not trusted or of another kind.
         """
+        require_effect(config)
         weights.silence_libraries()
         self.config = config
         self.runtime = choose_runtime(config, images_at_once)

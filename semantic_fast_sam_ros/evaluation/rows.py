@@ -6,9 +6,9 @@ from typing import Any
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
+from semantic_fast_sam_ros.core.settings.effects import ADAPTING, REUSING
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
-from semantic_fast_sam_ros.core.video import adapting, name_reuse
 
 SYNONYMS = '_synonyms'
 REUSED = '_reused'
@@ -126,7 +126,7 @@ def open_rows() -> dict[str, Row]:
             adapted=True,
         )
         for row in rows
-        if row.labels in adapting.LABELLERS
+        if row.labels in ADAPTING
     )
     lasting = (
         Row(
@@ -136,7 +136,7 @@ def open_rows() -> dict[str, Row]:
             name,
             temporal={'reuse': True},
         )
-        for name in name_reuse.LABELLERS
+        for name in REUSING
     )
     return {row.name: row for row in (*rows, *lasting, *adapted)}
 

@@ -12,7 +12,7 @@ from semantic_fast_sam_ros.core.loading import clip_identity
 from semantic_fast_sam_ros.core.open_vocabulary import adaptation_file
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.core.video.adapting import LABELLERS, Adaptations
+from semantic_fast_sam_ros.core.video.adapting import Adaptations
 
 SERVICE = '~/reset_adaptation'
 
@@ -63,7 +63,7 @@ class KeptAdaptations(Adaptations):
         """
         known: dict[str, State] = {}
         self._file: Path | None = None
-        if config.clip.adaptation_file and config.labeller in LABELLERS:
+        if config.clip.adaptation_file:
             self._file = Path(config.clip.adaptation_file).expanduser()
             self._model = clip_identity(config)
             known = adaptation_file.load(self._file, self._model, device)

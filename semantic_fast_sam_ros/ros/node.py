@@ -12,6 +12,7 @@ from semantic_fast_sam_ros.core.networks.memory import free_memory
 from semantic_fast_sam_ros.core.objects.track_ids import TrackIds
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config, parse_cameras
+from semantic_fast_sam_ros.core.settings.effects import without_effect
 from semantic_fast_sam_ros.core.settings.vocabulary import VocabularyHistory
 from semantic_fast_sam_ros.ros import diagnostics
 from semantic_fast_sam_ros.ros.adaptation import KeptAdaptations, ResetService
@@ -117,6 +118,8 @@ class SemanticFastSamNode(LifecycleNode):
             f'{config.masks.model} + {self._labeller_name()} on {pipeline.device}, '
             f'{len(pipeline.vocabulary)} classes'
         )
+        if unheeded := without_effect(config):
+            self.get_logger().warning(unheeded)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker, subscribe."""

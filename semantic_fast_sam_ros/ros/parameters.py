@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 from semantic_fast_sam_ros.core.base.errors import ConfigError, suggestion
 from semantic_fast_sam_ros.core.settings import config as configuration
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.effects import require_effect, without_effect
 from semantic_fast_sam_ros.core.settings.profiles import is_foreign
 from semantic_fast_sam_ros.core.settings.setting import Setting
 
@@ -90,18 +91,22 @@ class NodeParameters:
                         'the node, set it, then configure again'
                     )
             changed = configuration.from_values(before | changes)
+            if self.locked:
+                require_effect(changed)
             if self.change_vocabulary is not None and not VOCABULARY.isdisjoint(changes):
-                self._require_effect(changes, changed)
+                self._require_no_file_before(changes, changed)
                 self.change_vocabulary(changed)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for name in changes:
             self._errors.pop(name, None)
         self._current = changed
+        if self.locked and (unheeded := without_effect(changed, changes)):
+            self._node.get_logger().warning(unheeded)  # rclpy drops the reason of a success
         return SetParametersResult(successful=True)
 
     @staticmethod
-    def _require_effect(changes: Iterable[str], changed: Config) -> None:
+    def _require_no_file_before(changes: Iterable[str], changed: Config) -> None:
         if changed.vocabulary_file and 'vocabulary_file' not in changes:
             raise ConfigError(
                 f'vocabulary_file ({changed.vocabulary_file}) goes before vocabulary: set it to '

@@ -12,7 +12,11 @@ from semantic_fast_sam_ros.benchmarking import publishing, report, scenes, stage
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
-from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+from semantic_fast_sam_ros.tools.pipeline_options import (
+    add_pipeline_arguments,
+    config_from,
+    tell_unheeded,
+)
 
 SIZES = '480x360,640x480,1280x720,1920x1080'
 NO_ROS = 'No ROS here: the stages serialise and publish are missing.'
@@ -61,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], bool]:
     """Return the rows, and whether they include the stages that need ROS."""
     config = config_from(arguments)
+    tell_unheeded(config)
     sizes = [scenes.parse_size(text) for text in arguments.sizes.split(',')]
     masks = numbers(arguments.masks, '--masks', 0, MOST_MASKS)
     threads = numbers(arguments.threads or str(config.threads), '--threads', 0, 1024)

@@ -27,7 +27,7 @@ from semantic_fast_sam_ros.evaluation import run as evaluation
 from semantic_fast_sam_ros.evaluation.datasets import Source
 from semantic_fast_sam_ros.evaluation.inspection import Inspection, inspect
 from semantic_fast_sam_ros.evaluation.samples import DataSet
-from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, config_from
+from semantic_fast_sam_ros.tools.pipeline_options import add_pipeline_arguments, scored_config_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate and write what was asked for; return the exit code."""
     if arguments.dataset in region_sets.READERS:
         return _run_regions(arguments)
-    config = config_from(arguments)
+    config = scored_config_from(arguments)
     found = inspected(arguments, config)
     plan = plan_of(arguments, config, found.data_set)
     run_plan(plan)
@@ -142,7 +142,7 @@ def _run_regions(arguments: argparse.Namespace) -> int:
     region_set = region_sets.read_region_set(arguments.dataset, source)
     plan = region_run.RegionPlan(
         region_set.select(max(1, arguments.stride), max(0, arguments.limit)),
-        config_from(arguments),
+        scored_config_from(arguments),
         _rows(arguments, 'sfs'),
         arguments.work or cache_folder() / 'evaluation',
         arguments.sam,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.effects import without_effect
 from semantic_fast_sam_ros.core.settings.node import CAMERA_INFO
 from semantic_fast_sam_ros.core.settings.objects import OFF
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
@@ -79,9 +80,11 @@ def offline_config_from(arguments: argparse.Namespace, tracks: bool = False) -> 
     tracking, for commands without `tracks`.
 
     Raises:
-        ConfigError: as `config_from`.
+        ConfigError: as `config_from`; labels would depend on a file of what was learned before.
     """
     config = config_from(arguments)
+    tell_unheeded(config)
+    _require_no_kept_names(config)
     if config.temporal.active:
         print(
             'temporal.reuse and temporal.hysteresis are for the node and `evaluate`: this command '
@@ -92,6 +95,40 @@ def offline_config_from(arguments: argparse.Namespace, tracks: bool = False) -> 
         print('tracking is for the node and `label_bag`: mask ids mean one image', file=sys.stderr)
         config = replace(config, tracking=OFF)
     return replace(config, temporal=TemporalSettings())
+
+
+def scored_config_from(arguments: argparse.Namespace) -> Config:
+    """Return the settings as `config_from` does, for commands that score the rows of `evaluate`.
+
+    Rows of their own show what depends on the images before; others do not heed these settings,
+    and that is said.
+
+    Raises:
+        ConfigError: as `offline_config_from`.
+    """
+    config = config_from(arguments)
+    _require_no_kept_names(config)
+    if config.temporal.active or config.clip.adapts:
+        print(
+            'only rows whose names end in _reused, _hysteresis or _adapted look at the images '
+            'before: clip.adaptation and temporal.* change no other',
+            file=sys.stderr,
+        )
+    return config
+
+
+def _require_no_kept_names(config: Config) -> None:
+    if config.clip.adaptation_file:
+        raise ConfigError(
+            'clip.adaptation_file is for the node: this command says the same of the same images, '
+            "whatever a robot has learned; give --set clip.adaptation_file=''"
+        )
+
+
+def tell_unheeded(config: Config) -> None:
+    """Say on stderr which settings the labeller does not heed."""
+    if told := without_effect(config):
+        print(told, file=sys.stderr)
 
 
 def still(config: Config) -> Config:

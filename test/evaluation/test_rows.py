@@ -12,9 +12,9 @@ import torch
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.loading import OPEN_LABELLERS
 from semantic_fast_sam_ros.core.settings import vocabulary_files, yaml_files
+from semantic_fast_sam_ros.core.settings.effects import ADAPTING, REUSING
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
-from semantic_fast_sam_ros.core.video import adapting, name_reuse
 from semantic_fast_sam_ros.evaluation import rows, sources
 from semantic_fast_sam_ros.evaluation.bench import Bench
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
@@ -38,8 +38,8 @@ def picture_and_truth():
 def test_every_open_labeller_has_a_row_with_and_without_synonyms() -> None:
     found = rows.open_rows()
     twice = {f'{n}{s}' for n in OPEN_LABELLERS for s in ('', '_synonyms')}
-    reused = {f'{n}_reused' for n in name_reuse.LABELLERS}
-    adapted = {f'{n}{s}_adapted' for n in adapting.LABELLERS for s in ('', '_synonyms')}
+    reused = {f'{n}_reused' for n in REUSING}
+    adapted = {f'{n}{s}_adapted' for n in ADAPTING for s in ('', '_synonyms')}
     assert set(found) == twice | reused | adapted
     assert rows.question(NAMES, synonyms=False) == 'sky, road, car'
     assert rows.question(NAMES, synonyms=True) == 'sky, road | street, car | vehicle | automobile'

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,6 +58,24 @@ def test_every_setting_is_a_parameter_with_its_default(make: Maker) -> None:
     for setting in configuration.settings():
         assert node.get_parameter(setting.name).value == setting.default
     assert parameters.configuration() == configuration.Config()
+
+
+def test_while_models_are_loaded_what_the_labeller_cannot_do_is_refused(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, parameters = make()
+    logged: list[str] = []
+    log = SimpleNamespace(warning=logged.append)
+    monkeypatch.setattr(node, 'get_logger', lambda: log)
+    assert set_one(node, 'clip.adaptation', 'ul_tta') == (True, '')  # the labeller may follow
+    assert set_one(node, 'clip.adaptation', 'off')[0]
+    parameters.locked = True
+    done, reason = set_one(node, 'clip.adaptation', 'ul_tta')
+    assert not done and 'for the labellers clip, clip_dense and hybrid' in reason
+    assert parameters.current.clip.adaptation == 'off'
+    assert set_one(node, 'masks.confidence', 0.2) == (True, '') and not logged
+    assert set_one(node, 'clip.fill', 'mean') == (True, '')
+    assert len(logged) == 1 and 'does not heed clip.fill' in logged[0]
 
 
 def test_describe_explains_each_parameter(make: Maker) -> None:

@@ -10,6 +10,7 @@ from semantic_fast_sam_ros.tools.pipeline_options import (
     add_pipeline_arguments,
     config_from,
     offline_config_from,
+    scored_config_from,
     still,
 )
 
@@ -56,7 +57,28 @@ def test_nothing_is_told_where_no_temporal_setting_is_on(capsys):
 
 
 def test_names_do_not_settle_over_files_and_that_is_told(capsys):
-    config = _config('--set', 'clip.adaptation=ul_tta')
+    config = _config('--profile', 'embedded_open', '--set', 'clip.adaptation=ul_tta')
     assert config.clip.adaptation == 'ul_tta' and still(config).clip.adaptation == 'off'
     assert 'names do not settle' in capsys.readouterr().err
     assert still(_config()) == _config() and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize('settle', [offline_config_from, scored_config_from])
+def test_names_that_a_robot_learned_are_refused_offline(settle):
+    words = ('--profile', 'embedded_open', '--set', 'clip.adaptation_file=names.safetensors')
+    with pytest.raises(ConfigError, match=r"for the node.*--set clip\.adaptation_file=''"):
+        settle(_arguments(*words))
+    assert not settle(_arguments(*words, '--set', "clip.adaptation_file=''")).clip.adaptation_file
+
+
+def test_settings_that_the_labeller_does_not_heed_are_told(capsys):
+    offline_config_from(_arguments('--set', 'clip.fill=mean'))
+    told = 'the labeller closed_set does not heed clip.fill (for clip and hybrid)'
+    assert told in capsys.readouterr().err
+
+
+def test_evaluate_tells_which_rows_look_back(capsys):
+    scored_config_from(_arguments('--set', 'clip.adaptation=ul_tta'))
+    assert '_reused, _hysteresis or _adapted' in capsys.readouterr().err
+    scored_config_from(_arguments())
+    assert not capsys.readouterr().err

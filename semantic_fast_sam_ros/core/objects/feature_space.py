@@ -6,6 +6,7 @@ from semantic_fast_sam_ros.core.networks import checksums
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES, sharpness
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.effects import VECTORS, listed
 
 
 def feature_space(config: Config, model: ClipModel) -> str:
@@ -23,7 +24,4 @@ def feature_space(config: Config, model: ClipModel) -> str:
 
 def lacking_vectors(labeller: str) -> str:
     """Say that a labeller has no vectors of masks."""
-    return (
-        f'labeller {labeller!r} has no vectors of masks; clip, clip_dense, hybrid and ssa_engine '
-        'have'
-    )
+    return f'labeller {labeller!r} has no vectors of masks; {listed(VECTORS)} have'

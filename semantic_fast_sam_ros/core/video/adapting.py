@@ -12,7 +12,6 @@ from semantic_fast_sam_ros.core.open_vocabulary.clip_model import ClipModel
 from semantic_fast_sam_ros.core.open_vocabulary.interface import MaskEncoder
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
-LABELLERS = ('clip', 'clip_dense', 'hybrid')  # that are adaptive
 SHARED = 'shared'  # the name under which all cameras' common state is kept
 SHOWN_LOOKS = 20
 

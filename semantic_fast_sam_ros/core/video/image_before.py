@@ -3,8 +3,8 @@
 from semantic_fast_sam_ros.core.masks.types import MaskLabeller, SegmentationResult
 from semantic_fast_sam_ros.core.open_vocabulary.interface import OpenVocabularyLabeller
 from semantic_fast_sam_ros.core.settings.config import Config
+from semantic_fast_sam_ros.core.settings.effects import REUSING
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
-from semantic_fast_sam_ros.core.video import name_reuse
 from semantic_fast_sam_ros.core.video.adapting import AdaptingLabeller, Adaptive, CameraAdaptation
 from semantic_fast_sam_ros.core.video.hysteresis import Pixels, hold_labels
 from semantic_fast_sam_ros.core.video.label_propagation import CarriedLabels
@@ -31,7 +31,7 @@ def labeller_after(
     """
     if earlier is not None and _fits(earlier, size, labeller.vocabulary):
         return CarriedLabels(earlier, config.vote)
-    if config.temporal.reuse and config.labeller in name_reuse.LABELLERS:
+    if config.temporal.reuse and config.labeller in REUSING:
         known = before.memory if before is not None else None
         return ReusingLabeller(labeller, config.temporal, (config, size), known)
     return labeller

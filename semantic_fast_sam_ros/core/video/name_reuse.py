@@ -13,8 +13,6 @@ from semantic_fast_sam_ros.core.open_vocabulary import crops
 from semantic_fast_sam_ros.core.settings.temporal import TemporalSettings
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 
-# The labellers that name each mask by itself, whatever the others are.
-LABELLERS = ('clip', 'ssa_engine')
 GRID = (96, 128)  # points at which masks are compared
 LOOK_SIZE = 8  # side of the small pictures that tell whether a mask looks as it did
 
@@ -32,7 +30,7 @@ class ReusingLabeller:
         """Take what is known.
 
         Args:
-            labeller: names each mask by itself; see LABELLERS.
+            labeller: names each mask by itself; see `effects.REUSING`.
             settings: when names are kept.
             circumstances: settings and image size; what other ones found is not used.
             before: of the image before, if there was one.
