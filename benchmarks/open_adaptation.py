@@ -1,18 +1,20 @@
 """Say what `clip.adaptation: ul_tta` is worth: names of FastSAM's masks on CamVid, in time order.
 
-    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/vectors.pt
-    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/vectors.pt --sweep
+    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/clip.pt
+    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/clip.pt --sweep
+    python benchmarks/open_adaptation.py --data CamVid --cache /tmp/hybrid.pt --labeller hybrid
 
 The vectors of all masks are computed once and kept in the cache; everything else is arithmetic on
 them. A mask is right if it gets the class of most of its labelled pixels. No label is looked at
-while names settle. Names are CamVid's own, and two sets kept out of the CLIP's training.
+while names settle. Names are CamVid's own, and two sets kept out of the CLIP's training. Of these
+hybrid asks CLIP for the things alone, and its segmenter, that of the profile `embedded`, for the
+rest by the class names. What this costs in time: benchmarks/adaptation_cost.py.
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +36,19 @@ from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.core.masks.painting import largest_first, topmost
 from semantic_fast_sam_ros.core.masks.types import MaskProposals
 from semantic_fast_sam_ros.core.open_vocabulary import adaptation
-from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.hybrid import HybridLabeller
+from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES, build_classifier
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.adaptation import UlTtaSettings
+from semantic_fast_sam_ros.core.settings.effects import ADAPTING
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
-from semantic_fast_sam_ros.core.settings.vocabulary import from_names
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary, from_names
+from semantic_fast_sam_ros.core.video.adapting import Adaptive
 from semantic_fast_sam_ros.evaluation import calibration, confusion
 
 ANCHORED = UlTtaSettings(angle=0.0, divergence=0.0, temperature=1.0)  # nothing may move
+# What hybrid asks CLIP for.
+THINGS = ('pole', 'sign', 'fence', 'pedestrian', 'bicyclist')
 # Names of things that CamVid's streets do not show.
 ABSENT = ('sofa', 'airplane', 'boat', 'cow', 'refrigerator', 'bed', 'sheep', 'pizza')
 SWEEP: dict[str, tuple[float, ...]] = {
@@ -61,6 +68,8 @@ class Seen:
     vectors: Tensor  # (N, dim) of its masks
     truth: Tensor  # (N,) int64 class of most labelled pixels; -1: too few are labelled
     painted: Tensor  # (N + 1, classes) float32: labelled pixels where each mask is on top; 0: none
+    named: Tensor  # (N,) int64 class that a segmenter named it; -1: it is left to CLIP
+    sure: Tensor  # (N,) float32 in [0, 1]: of the segmenter
 
 
 Stream = Sequence[Seen]
@@ -74,24 +83,39 @@ class Figures:
     miou: float
     error: float  # expected calibration error, 15 bins
 
-    def __str__(self) -> str:
-        """Return one line."""
-        return f'{self.top1:6.2f} {self.miou:6.2f} {self.error:6.2f}'
+
+Rows = Iterable[tuple[str, str, Figures, Figures]]  # what, names, before, after
 
 
 class Recorder:
     """The profile's networks."""
 
-    def __init__(self) -> None:
+    def __init__(self, labeller: str) -> None:
         """Load them."""
-        self.config = load_profile('embedded_open', {'device': 'cpu'})
+        values: dict[str, object] = {'device': 'cpu', 'labeller': labeller}
+        dense = load_profile('embedded').dense
+        values |= {'dense.model': dense.model, 'dense.image_size': dense.image_size}
+        self.config = load_profile('embedded_open', values)
         pipeline = SemanticFastSam(self.config)
-        assert isinstance(pipeline._labeller, ClipLabeller)
+        assert isinstance(pipeline._labeller, Adaptive)
         self.labeller, self._generator = pipeline._labeller, pipeline._generator
+        self._dense = None
+        if isinstance(self.labeller, HybridLabeller):
+            by_source = (
+                replace(c, source='clip' if c.name in THINGS else 'dense')
+                for c in from_names(CLASSES).classes
+            )
+            self._dense = self.labeller.prepare(Vocabulary(tuple(by_source))).dense
+
+    @property
+    def asked(self) -> list[int]:
+        """The classes whose names CLIP is asked for."""
+        return [i for i, c in enumerate(CLASSES) if self._dense is None or c in THINGS]
 
     def text(self, names: Iterable[str]) -> Tensor:
         """Return the text vectors of names, (dim, names)."""
-        return self.labeller.prepare(from_names(list(names))).weights
+        templates = TEMPLATES[self.config.clip.templates]
+        return build_classifier(self.labeller.model, from_names(list(names)), templates).weights
 
     @torch.inference_mode()
     def masks(self, image: Path, label: Path) -> Seen:
@@ -105,7 +129,7 @@ class Recorder:
         truth = torch.where(counts.sum(1) >= MINIMUM_AREA, counts.argmax(1), -1)
         painted = torch.zeros((len(proposals) + 1, IGNORE))
         painted.index_add_(0, topmost(proposals.shapes).flatten().long(), one_hot)
-        return Seen(self.labeller.encode(pixels, proposals), truth, painted)
+        return self._seen(pixels, proposals, truth, painted)
 
     @torch.inference_mode()
     def segments(self, folder: Path, split: str) -> dict[str, Seen]:
@@ -119,13 +143,23 @@ class Recorder:
             proposals = MaskProposals(it.masks, it.boxes, torch.ones(len(it.masks)))
             truth = (it.concepts[:, None] == classes).int().argmax(1)
             nothing = torch.zeros((len(truth) + 1, IGNORE))
-            found[photo.image.stem] = Seen(self.labeller.encode(pixels, proposals), truth, nothing)
+            found[photo.image.stem] = self._seen(pixels, proposals, truth, nothing)
         return found
 
+    def _seen(
+        self, pixels: Tensor, proposals: MaskProposals, truth: Tensor, painted: Tensor
+    ) -> Seen:
+        named, sure = torch.full_like(truth, -1), torch.zeros(len(truth))
+        if self._dense is not None:
+            labels = self._dense.label(pixels, proposals)
+            named, sure = labels.class_ids[:, 0].long() - 1, labels.scores[:, 0].float()
+        vectors = self.labeller.encode(pixels, proposals)
+        return Seen(vectors, truth, painted, named, sure)
 
-def record(data: Path) -> dict[str, Any]:
+
+def record(data: Path, labeller: str) -> dict[str, Any]:
     """Return streams by sequence and kind of masks, text vectors by kind of names, the scale."""
-    recorder = Recorder()
+    recorder = Recorder(labeller)
     streams: dict[str, list[Seen]] = {}
     for split in ('val', 'train'):
         segments = recorder.segments(data, split)
@@ -134,29 +168,17 @@ def record(data: Path) -> dict[str, Any]:
             streams.setdefault(f'{name} masks', []).append(recorder.masks(image, label))
             streams.setdefault(f'{name} segments', []).append(segments[image.stem])
     texts = {
-        kind: recorder.text([asked[CAMVID[c]] for c in CLASSES])
+        kind: recorder.text([asked[CAMVID[CLASSES[c]]] for c in recorder.asked])
         for kind, asked in QUESTIONS['camvid'].items()
     }
-    absent = recorder.text(ABSENT)
     return {
-        'streams': {k: [(s.vectors, s.truth, s.painted) for s in v] for k, v in streams.items()},
+        'labeller': labeller,
+        'streams': {k: [astuple(s) for s in v] for k, v in streams.items()},
         'texts': texts,
-        'absent': absent,
+        'asked': recorder.asked,
+        'absent': recorder.text(ABSENT),
         'scale': recorder.labeller.model.scale,
     }
-
-
-def play(stream: Stream, text: Tensor, scale: float, settings: UlTtaSettings) -> list[Tensor]:
-    """Return the reported shares of the names, (N, names), of each image in order."""
-    looks = tuple((str(column),) for column in range(text.shape[1]))
-    state = adaptation.known(adaptation.empty(len(text), text.device), looks)
-    shares = []
-    for seen in stream:
-        found = adaptation.adapted(state, text, settings)
-        logits = found.logits(seen.vectors, scale) / found.temperature
-        shares.append(logits.softmax(1))
-        state = adaptation.take_in(state, seen.vectors, text, found, scale, settings)
-    return shares
 
 
 def figures(stream: Stream, shares: Sequence[Tensor]) -> Figures:
@@ -190,9 +212,11 @@ def _short(values: Tensor) -> NDArray[np.int16]:
 class Recorded:
     """What the cache holds, with the ways to ask it."""
 
+    labeller: str
     streams: dict[str, list[Seen]]
-    texts: dict[str, Tensor]
-    absent: Tensor
+    texts: dict[str, Tensor]  # (dim, names that CLIP is asked for) by kind
+    asked: list[int]  # the classes of these names
+    absent: Tensor  # (dim, more names)
     scale: float
 
     def compare(self, name: str, names: str, settings: UlTtaSettings) -> tuple[Figures, Figures]:
@@ -202,23 +226,49 @@ class Recorded:
     def figures(self, name: str, names: str, settings: UlTtaSettings) -> Figures:
         """Return the figures of a stream whose names settle by these settings."""
         stream = self.streams[name]
-        return figures(stream, play(stream, self.texts[names], self.scale, settings))
+        return figures(stream, self.play(stream, self.texts[names], settings))
+
+    def play(self, stream: Stream, text: Tensor, settings: UlTtaSettings) -> list[Tensor]:
+        """Return the reported shares of the classes, (N, classes), of each image in order.
+
+        Names behind those of the classes, in `text`, are classes of their own.
+        """
+        looks = tuple((str(column),) for column in range(text.shape[1]))
+        state = adaptation.known(adaptation.empty(len(text), text.device), looks)
+        more = text.shape[1] - len(self.asked)
+        classes = torch.tensor([*self.asked, *range(len(CLASSES), len(CLASSES) + more)])
+        shares = []
+        for seen in stream:
+            left = seen.named < 0
+            vectors = seen.vectors[left]
+            found = adaptation.adapted(state, text, settings)
+            logits = found.logits(vectors, self.scale) / found.temperature
+            share = torch.zeros(len(left), len(CLASSES) + more)
+            share[left.nonzero(), classes] = logits.softmax(1)
+            share[(~left).nonzero()[:, 0], seen.named[~left]] = seen.sure[~left]
+            shares.append(share)
+            state = adaptation.take_in(state, vectors, text, found, self.scale, settings)
+        return shares
 
 
-def load(data: Path, cache: Path) -> Recorded:
+def load(data: Path, cache: Path, labeller: str) -> Recorded:
     """Read the cache, or fill it."""
     if not cache.is_file():
-        torch.save(record(data), cache)
+        torch.save(record(data, labeller), cache)
     it = torch.load(cache, weights_only=True)
-    streams = {k: [Seen(*parts) for parts in v] for k, v in it['streams'].items()}
-    return Recorded(streams, it['texts'], it['absent'], it['scale'])
+    if it['labeller'] != labeller:
+        sys.exit(f'{cache} was recorded with --labeller {it["labeller"]}: name another file')
+    it['streams'] = {k: [Seen(*parts) for parts in v] for k, v in it['streams'].items()}
+    return Recorded(**it)
 
 
-def show(title: str, rows: Iterable[tuple[str, Figures, Figures]]) -> None:
-    """Print a table: top-1, mIoU and calibration error without, with."""
-    print(f'\n{title}\n{"":<34}  top-1   mIoU    ECE |  top-1   mIoU    ECE')
-    for name, before, after in rows:
-        print(f'{name:<34} {before} | {after}', flush=True)
+def show(title: str, rows: Rows) -> None:
+    """Print a table, of figures without → with, or before → after."""
+    print(f'\n{title}\n\n| | names | top-1 | mIoU | ECE |\n|---|---|---|---|---|')
+    for name, kind, before, after in rows:
+        pairs = zip(astuple(before), astuple(after), strict=True)
+        cells = (f'{one:.1f} → {other:.1f}' if one == one else '' for one, other in pairs)
+        print(f'| {name} | {kind} | {" | ".join(cells)} |', flush=True)
 
 
 def tables(it: Recorded, settings: UlTtaSettings) -> None:
@@ -226,7 +276,7 @@ def tables(it: Recorded, settings: UlTtaSettings) -> None:
     show(
         'every stream',
         [
-            (f'{name}, {kind}', *it.compare(name, kind, settings))
+            (name, kind, *it.compare(name, kind, settings))
             for name in it.streams
             for kind in it.texts
         ],
@@ -234,16 +284,16 @@ def tables(it: Recorded, settings: UlTtaSettings) -> None:
     show(
         'one part at a time (val masks)',
         [
-            (f'{part}, {kind}', *it.compare('val masks', kind, chosen))
+            (part, kind, *it.compare('val masks', kind, chosen))
             for part, chosen in alone(settings).items()
             for kind in it.texts
         ],
     )
-    show('first and last third (val masks)', thirds(it, 'val masks', settings))
-    show('val alone, and after another street (0006R0)', moved(it, settings))
-    show('val masks twenty times: first, last', repeated(it, settings))
+    for name in (name for name in it.streams if name.endswith(' masks')):
+        show(f'first and last third ({name})', thirds(it, name, settings))
+    show('val alone → after another street (0006R0), both with', moved(it, settings))
+    show('val masks twenty times: the first → the last, both with', repeated(it, settings))
     show('eight names that never occur (val masks)', unasked(it, settings))
-    print(f'\nadded to an image of val: {added_ms(it, settings):.2f} ms')
 
 
 def alone(settings: UlTtaSettings) -> dict[str, UlTtaSettings]:
@@ -260,64 +310,43 @@ def _moving(settings: UlTtaSettings, part: str) -> dict[str, float]:
     return {name: getattr(settings, name) for name in common}
 
 
-def thirds(
-    it: Recorded, name: str, settings: UlTtaSettings
-) -> Iterable[tuple[str, Figures, Figures]]:
+def thirds(it: Recorded, name: str, settings: UlTtaSettings) -> Rows:
     """Give the figures of the first and the last third of a stream."""
     stream = it.streams[name]
     third = len(stream) // 3
     for kind, text in it.texts.items():
-        plain = play(stream, text, it.scale, ANCHORED)
-        after = play(stream, text, it.scale, settings)
+        plain = it.play(stream, text, ANCHORED)
+        after = it.play(stream, text, settings)
         for part, chosen in (('first', slice(third)), ('last', slice(-third, None))):
             own = stream[chosen]
-            yield f'{part}, {kind}', figures(own, plain[chosen]), figures(own, after[chosen])
+            yield part, kind, figures(own, plain[chosen]), figures(own, after[chosen])
 
 
-def moved(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+def moved(it: Recorded, settings: UlTtaSettings) -> Rows:
     """Give the figures of val alone and after another street, adapted both times."""
     val, other = it.streams['val masks'], it.streams['0006R0 masks']
     for kind, text in it.texts.items():
-        alone_ = figures(val, play(val, text, it.scale, settings))
-        both = play([*other, *val], text, it.scale, settings)
-        yield f'val alone | after 0006R0, {kind}', alone_, figures(val, both[len(other) :])
+        alone_ = figures(val, it.play(val, text, settings))
+        both = it.play([*other, *val], text, settings)
+        yield 'val', kind, alone_, figures(val, both[len(other) :])
 
 
-def repeated(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+def repeated(it: Recorded, settings: UlTtaSettings) -> Rows:
     """Give the figures of the first and the twentieth time of the same stream."""
     stream = it.streams['val masks']
     for kind, text in it.texts.items():
-        shares = play(list(stream) * 20, text, it.scale, settings)
+        shares = it.play(list(stream) * 20, text, settings)
         first, last = shares[: len(stream)], shares[-len(stream) :]
-        yield kind, figures(stream, first), figures(stream, last)
+        yield 'val', kind, figures(stream, first), figures(stream, last)
 
 
-def unasked(it: Recorded, settings: UlTtaSettings) -> Iterable[tuple[str, Figures, Figures]]:
+def unasked(it: Recorded, settings: UlTtaSettings) -> Rows:
     """Give the figures with names beside the right ones that no image shows."""
     stream = it.streams['val masks']
     for kind, text in it.texts.items():
         both = torch.cat([text, it.absent], 1)
-        plain = play(stream, both, it.scale, ANCHORED)
-        yield kind, figures(stream, plain), figures(stream, play(stream, both, it.scale, settings))
-
-
-def added_ms(it: Recorded, settings: UlTtaSettings) -> float:
-    """Return how much more time a thread spends on an image than on the product alone."""
-    stream, text = it.streams['val masks'], it.texts['names']
-
-    def timed(work: Any) -> float:
-        started = time.process_time()
-        work()
-        return 1000 * (time.process_time() - started) / len(stream)
-
-    def plain() -> None:
-        for seen in stream:
-            (it.scale * (seen.vectors @ text)).softmax(1)
-
-    pairs = [
-        timed(lambda: play(stream, text, it.scale, settings)) - timed(plain) for _ in range(9)
-    ]
-    return sorted(pairs)[len(pairs) // 2]
+        plain = it.play(stream, both, ANCHORED)
+        yield 'val', kind, figures(stream, plain), figures(stream, it.play(stream, both, settings))
 
 
 def sweep(it: Recorded, settings: UlTtaSettings) -> None:
@@ -346,10 +375,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--cache', type=Path, required=True, help='a file to make, or made before')
+    parser.add_argument('--labeller', choices=ADAPTING, default=ADAPTING[0])
     parser.add_argument('--sweep', action='store_true', help='look for settings on val instead')
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    it, settings = load(arguments.data, arguments.cache), UlTtaSettings()
+    it = load(arguments.data, arguments.cache, arguments.labeller)
+    settings = UlTtaSettings()
     with torch.inference_mode():
         sweep(it, settings) if arguments.sweep else tables(it, settings)
 
