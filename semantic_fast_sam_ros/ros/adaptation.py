@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
@@ -11,6 +10,7 @@ from std_srvs.srv import Trigger
 from semantic_fast_sam_ros.core.loading import clip_identity
 from semantic_fast_sam_ros.core.open_vocabulary import adaptation_file
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
+from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.video.adapting import Adaptations
 
@@ -55,18 +55,23 @@ class ResetService:
 class KeptAdaptations(Adaptations):
     """What cameras' names have settled into, in `clip.adaptation_file` from run to run."""
 
-    def __init__(self, config: Config, device: torch.device) -> None:
+    def __init__(self, config: Config, pipeline: SemanticFastSam) -> None:
         """Begin with what the file keeps, or at the texts.
+
+        Args:
+            config: that the pipeline was loaded by.
+            pipeline: whose names settle.
 
         Raises:
             ConfigError: the file is damaged, something else, or of another model.
         """
         known: dict[str, State] = {}
         self._file: Path | None = None
-        if config.clip.adaptation_file:
+        if config.clip.adaptation_file and pipeline.encoder is not None:
             self._file = Path(config.clip.adaptation_file).expanduser()
             self._model = clip_identity(config)
-            known = adaptation_file.load(self._file, self._model, device)
+            dimension = pipeline.encoder.model.dimension
+            known = adaptation_file.load(self._file, self._model, dimension, pipeline.device)
         super().__init__(config.clip.ul_tta.shared, known)
 
     def keep(self, log: RcutilsLogger) -> None:

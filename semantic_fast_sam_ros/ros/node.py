@@ -98,7 +98,7 @@ class SemanticFastSamNode(LifecycleNode):
         queries = Queries(self, pipeline, lambda: self._settings.current)
         self._queries = self._frames.queries = queries
         told = Header(stamp=self.get_clock().now().to_msg())
-        self._adaptations = KeptAdaptations(config, pipeline.device)
+        self._adaptations = KeptAdaptations(config, pipeline)
         for name in parse_cameras(config.cameras):
             camera = Camera(
                 self,

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import NAME, Diagnosis, Peer, RunningNode, active_node, until
+from harness import NAME, Diagnosis, Peer, RunningNode, active_node, photo_message, until
 from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
@@ -27,16 +28,20 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[RunningNode]:
     """Give the node with a tiny CLIP whose names settle, active, for the module."""
     model = write_clip(tmp_path_factory.mktemp('models') / 'clip')
-    with active_node(
-        labeller='clip',
-        clip__model=str(model),
-        clip__adaptation='ul_tta',
-        clip__adaptation_file=str(kept),
-        clip__ul_tta__gate=0.0,
-        vocabulary='road, car | vehicle, tree',
-        masks__confidence=0.02,
-    ) as running:
+    with active_node(**adapting(model), clip__adaptation_file=str(kept)) as running:
         yield running
+
+
+def adapting(model: Path) -> dict[str, object]:
+    """Return settings by which names settle with every mask."""
+    return {
+        'labeller': 'clip',
+        'clip__model': str(model),
+        'clip__adaptation': 'ul_tta',
+        'clip__ul_tta__gate': 0.0,
+        'vocabulary': 'road, car | vehicle, tree',
+        'masks__confidence': 0.02,
+    }
 
 
 def learned(diagnosis: Diagnosis, watcher: Watcher) -> str:
@@ -114,6 +119,17 @@ def test_switched_off_nothing_is_told_and_the_service_says_why(
     answer = peer.call(Trigger, RESET, Trigger.Request())
     assert not answer.success and 'clip.adaptation is off' in answer.message
     assert peer.set('clip.adaptation', 'ul_tta').successful
+
+
+@pytest.mark.parametrize('shared', [False, True], ids=['apart', 'together'])
+def test_cameras_learn(shared: bool, peer: Peer, tmp_path: Path) -> None:
+    settings = adapting(write_clip(tmp_path / 'clip')) | {'clip__ul_tta__shared': shared}
+    with active_node('-r', '__node:=two', **settings, cameras='front, left') as two:
+        labels = peer.collect(Image, '/two/front/label_image')
+        peer.feed(peer.camera('/front/image'), photo_message(), lambda: labels)
+        told = {c.name: c.facts['adaptation'] for c in two.node._named_cameras()}
+    assert 'masks' in told['front']
+    assert told['left'] == (told['front'] if shared else FRESH)
 
 
 def test_an_unknown_method_is_refused(running: RunningNode, peer: Peer) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ConfigError
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
@@ -43,8 +44,14 @@ def save(path: Path, states: Mapping[str, State], model: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load(path: Path, model: str, device: torch.device) -> dict[str, State]:
+def load(path: Path, model: str, dimension: int, device: torch.device) -> dict[str, State]:
     """Read states by camera; none where there is no file yet.
+
+    Args:
+        path: of the file.
+        model: as for `save`.
+        dimension: of the model's vectors.
+        device: for the states.
 
     Raises:
         ConfigError: the file is damaged, something else, or of another model.
@@ -64,8 +71,30 @@ def load(path: Path, model: str, device: torch.device) -> dict[str, State]:
             f'clip.adaptation_file {path} was learned with another clip.model, or with other '
             'clip.templates: name another file, or delete it'
         )
-    looks: dict[str, list[list[str]]] = json.loads(told['looks'])
-    return {
-        camera: State(tuple(map(tuple, names)), *(tensors[f'{camera}/{name}'] for name in TENSORS))
-        for camera, names in looks.items()
-    }
+    try:
+        looks: dict[str, list[list[str]]] = json.loads(told['looks'])
+        return {
+            camera: _state(names, [tensors[f'{camera}/{name}'] for name in TENSORS], dimension)
+            for camera, names in looks.items()
+        }
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'clip.adaptation_file {path} is damaged ({type(error).__name__}: {error}): delete it'
+        ) from error
+
+
+def _state(names: list[list[str]], tensors: list[Tensor], dimension: int) -> State:
+    """Return the state of a camera.
+
+    Raises:
+        ValueError: what the file holds does not fit together.
+    """
+    looks, rows = tuple(map(tuple, names)), len(names)
+    for name, tensor in zip(TENSORS, tensors, strict=True):
+        shape = {'sums': (rows, dimension), 'margins': (2,)}.get(name, (rows,))
+        kind = torch.int64 if name == 'taken' else torch.float32
+        if tuple(tensor.shape) != shape or tensor.dtype != kind or not tensor.isfinite().all():
+            raise ValueError(f'{name} should be finite {kind} of the shape {shape}')
+    if len(set(looks)) < rows:
+        raise ValueError('a name stands in it twice')
+    return State(looks, *tensors)

@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.open_vocabulary.clip import ClipLabeller
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
 from semantic_fast_sam_ros.core.open_vocabulary.hybrid import HybridLabeller
-from semantic_fast_sam_ros.core.settings.config import Config, from_values
+from semantic_fast_sam_ros.core.settings.config import Config, flatten, from_values
 from semantic_fast_sam_ros.core.settings.vocabulary import SemanticClass, Vocabulary
 from semantic_fast_sam_ros.core.settings.vocabulary_files import load, parse_list
 
@@ -169,3 +169,20 @@ def test_vectors_are_of_all_masks_whoever_names_them(config: Config) -> None:
             vectors = ours.encode(image, proposals)
         expected = ClipLabeller(ours.model, parse_list('dog'), config).encode(image, proposals)
         assert torch.allclose(vectors, expected, atol=1e-5), names
+
+
+def test_names_settle_by_the_masks_that_the_segmenter_leaves(config: Config) -> None:
+    settles = from_values({**flatten(config), 'clip.ul_tta.gate': 0.0, 'clip.ul_tta.anchor': 1.0})
+    model = load_clip(config.clip, Policy(offline=True), Runtime(CPU))
+    ours = HybridLabeller(Halves(), model, parse_list('road, shopping trolley, dog'), settles)
+    image, proposals = scene()
+    with torch.inference_mode():
+        plain = ours.label(image, proposals)
+        first, state = ours.label_after(image, proposals, None)
+        later, _ = ours.label_after(image, proposals, state)
+    torch.testing.assert_close(first.scores, plain.scores)
+    by_clip = plain.class_ids[:, 0] > 1
+    assert state is not None and state.looks == (('shopping trolley',), ('dog',))
+    assert 0 < int(state.taken.sum()) == int(by_clip.sum()) < len(proposals)
+    torch.testing.assert_close(later.scores[~by_clip], plain.scores[~by_clip])
+    assert not torch.allclose(later.scores[by_clip], plain.scores[by_clip], atol=1e-4)

@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.open_vocabulary.clip_dense import ClipDenseLabel
 from semantic_fast_sam_ros.core.open_vocabulary.clip_model import load_clip
 from semantic_fast_sam_ros.core.settings.config import from_values
 from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
-from semantic_fast_sam_ros.core.settings.vocabulary_files import parse_list
+from semantic_fast_sam_ros.core.settings.vocabulary_files import parse_list, resolve
 from semantic_fast_sam_ros.core.video.adapting import (
     SHARED,
     Adaptations,
@@ -88,6 +88,16 @@ def test_negatives_learn_as_names_do(clip_path: Path) -> None:
         AdaptingLabeller(plain, camera).label(*scene())
     assert camera.state is not None
     assert camera.state.looks[-2:] == (('wall',), ('sky',))
+
+
+def test_members_of_a_group_learn_each_for_itself(clip_path: Path) -> None:
+    plain, camera = labeller(clip_path), CameraAdaptation()
+    names = 'classes: [{name: dog, group: thing}, {name: lamp, group: thing}, {name: road}]'
+    plain.use(plain.prepare(resolve(names)))
+    with torch.inference_mode():
+        AdaptingLabeller(plain, camera).label(*scene())
+    assert camera.state is not None
+    assert camera.state.looks == (('dog',), ('lamp',), ('road',))
 
 
 def test_a_reset_is_not_undone_by_the_image_in_work(clip_path: Path) -> None:
