@@ -1,4 +1,4 @@
-"""What `clip.adaptation: ul_tta` adds to the time of a frame: whole frames, with and without.
+"""What `clip.adaptation: ul_tta` adds to a frame of `embedded_open`: whole ones, with and without.
 
     python benchmarks/adaptation_cost.py --data CamVid --images 60 --rounds 3
 
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros import SemanticFastSam
-from semantic_fast_sam_ros.core.settings.effects import ADAPTING
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.core.video.adapting import CameraAdaptation
 from semantic_fast_sam_ros.evaluation.datasets import Source, read_data_set
@@ -34,14 +33,9 @@ def main() -> None:
     parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
     parser.add_argument('--images', type=int, default=60, help='of val')
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--labeller', choices=ADAPTING, default=ADAPTING[0])
     parser.add_argument('--threads', type=int, default=0, help='as the setting (default: 0)')
     arguments = parser.parse_args()
-    values = {
-        'clip.adaptation': 'ul_tta',
-        'labeller': arguments.labeller,
-        'threads': arguments.threads,
-    }
+    values = {'clip.adaptation': 'ul_tta', 'threads': arguments.threads}
     segment = SemanticFastSam(load_profile('embedded_open', values))
     segment.warm_up()
     data = read_data_set('camvid', Source(arguments.data, 'val')).select(1, arguments.images)
@@ -50,7 +44,7 @@ def main() -> None:
     for image in images[:3]:  # what is compiled at first use
         segment(image, adaptation=camera)
     spent = measure(segment, images * arguments.rounds, camera)
-    print(f'| {arguments.labeller}, {len(images)} images | without, ms | with, ms | ratio |')
+    print(f'| {len(images)} images, by turns | without, ms | with, ms | ratio |')
     print('|---|---|---|---|')
     for clock, pairs in spent.items():
         without, with_ = (statistics.median(times) for times in zip(*pairs, strict=True))
