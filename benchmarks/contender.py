@@ -1,11 +1,12 @@
 """A way of labelling in a process of its own: timed by turns with others, its memory its own."""
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+
+from semantic_fast_sam_ros.core.networks.memory import peak_bytes
 
 Build = Callable[[], Callable[[], Any]]
 
@@ -58,5 +59,4 @@ def _serve(connection: Connection, build: Build) -> None:
         started = time.perf_counter()
         facts = call()
         spent = 1000 * (time.perf_counter() - started)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # it counts in kB
-        connection.send({'ms': spent, 'peak_gb': peak, 'facts': facts})
+        connection.send({'ms': spent, 'peak_gb': peak_bytes() / 1e9, 'facts': facts})

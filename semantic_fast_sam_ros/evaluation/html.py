@@ -1,7 +1,7 @@
 """Write a report as one HTML file that needs nothing beside it."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from html import escape
 from typing import Any
 
@@ -24,6 +24,8 @@ th,td{padding:.3rem .6rem;border-bottom:1px solid #d5dce3;text-align:right}
 th:first-child,td:first-child{text-align:left}thead th{background:#f0f3f6}
 .published{background:#fff7e6;border-left:4px solid #d99100;padding:.4rem 1rem}
 figure{margin:1rem 0}figure svg,figure img{max-width:100%;height:auto}
+th.words,td.words{text-align:left;white-space:normal;min-width:18rem}
+.row{display:flex;flex-wrap:wrap;gap:.5rem;align-items:flex-start}.row img{max-height:17rem}
 figcaption{font-size:13px;color:#51606f}.pair{display:flex;flex-wrap:wrap;gap:.5rem}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}.key{display:flex;flex-wrap:wrap;gap:.2rem 1rem}
 .key i{display:inline-block;width:1em;height:1em;margin-right:.4em;vertical-align:-.15em}
@@ -74,13 +76,16 @@ def page(title: str, sections: Iterable[str]) -> str:
     )
 
 
-def table(content: Table) -> str:
-    """Return a table as HTML."""
+def table(content: Table, words: Collection[int] = ()) -> str:
+    """Return a table as HTML; columns of these numbers hold words, which may go on below."""
     head, lines = content
-    top = ''.join(f'<th>{escape(cell)}</th>' for cell in head)
-    body = ''.join(
-        f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in line)}</tr>' for line in lines
+    kinds = [' class="words"' if column in words else '' for column in range(len(head))]
+    top = ''.join(f'<th{k}>{escape(cell)}</th>' for k, cell in zip(kinds, head, strict=True))
+    rows = (
+        ''.join(f'<td{k}>{escape(cell)}</td>' for k, cell in zip(kinds, line, strict=True))
+        for line in lines
     )
+    body = ''.join(f'<tr>{row}</tr>' for row in rows)
     whole = f'<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="scroll">{whole}</div>'
 

@@ -1,7 +1,5 @@
 """What one row scores on one image, as arrays that can be kept on disk and summed."""
 
-import resource
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.networks.memory import peak_bytes
 from semantic_fast_sam_ros.evaluation import (
     boundaries,
     calibration,
@@ -76,8 +75,7 @@ def peak_memory_mb() -> float:
     """Return the largest memory this process has had: of the GPU where it uses one."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return float(torch.cuda.max_memory_allocated() / 2**20)
-    unit = 2**20 if sys.platform == 'darwin' else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return peak_bytes() / 2**20
 
 
 def save(path: Path, scores: ImageScores, labels: NDArray[np.int16]) -> None:

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.benchmarking import report
 from semantic_fast_sam_ros.core.networks import weights
@@ -18,6 +22,8 @@ from semantic_fast_sam_ros.tools.pipeline_options import add_setting_arguments, 
 from semantic_fast_sam_ros.tools.profile_trial import Trial, try_profile
 
 TOP_CLASSES = 8
+LEAST = 0.005  # of the pixels: what would be told as 0 %
+PICTURE_HEIGHT = 640  # pixels
 HEAD = [
     'profile',
     'loaded in s',
@@ -26,6 +32,7 @@ HEAD = [
     'masks',
     'classes found, % of pixels',
 ]
+WORDS = (len(HEAD) - 1,)  # columns that are no figures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +104,8 @@ def _tables(trials: Iterable[Trial]) -> str:
 
 
 def _line(trial: Trial) -> list[str]:
-    shares = [f'{name} {100 * share:.0f}' for name, share in trial.classes.items()]
-    more = len(shares) - TOP_CLASSES
+    shares = [f'{n} {100 * share:.0f}' for n, share in trial.classes.items() if share >= LEAST]
+    more = len(trial.classes) - len(shares[:TOP_CLASSES])
     return [
         trial.profile,
         f'{trial.loaded_s:.1f}',
@@ -121,12 +128,23 @@ def _write(arguments: argparse.Namespace, trials: Sequence[Trial], offers: list[
 
 def _page(trials: Sequence[Trial], machine: str) -> str:
     sections = [f'<h1>Profiles, tried</h1><p>{escape(machine)}</p>']
+    sections += [
+        f'<p><b>{escape(trial.profile)} failed:</b> {escape(trial.problem)}</p>'
+        for trial in trials
+        if trial.problem
+    ]
     good = [trial for trial in trials if not trial.problem]
-    sections.append(html.table((HEAD, [_line(trial) for trial in good])))
-    for trial in trials:
+    if good:
+        sections.append(html.table((HEAD, [_line(trial) for trial in good]), WORDS))
+    for trial in good:
+        pictures = ''.join(html.picture(_small(image)) for image in trial.overlays)
         sections.append(f'<h2>{escape(trial.profile)}</h2>')
-        if trial.problem:
-            sections.append(f'<p>Failed: {escape(trial.problem)}</p>')
-        pictures = ''.join(html.picture(image) for image in trial.overlays)
-        sections.append(f'<figure><div class="pair">{pictures}</div></figure>')
+        sections.append(f'<figure><div class="row">{pictures}</div></figure>')
     return html.page('Profiles, tried', sections)
+
+
+def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) that is no higher than the page shows it on fine screens."""
+    gain = min(1.0, PICTURE_HEIGHT / len(image))
+    found = cv2.resize(image, None, fx=gain, fy=gain, interpolation=cv2.INTER_AREA)
+    return found.astype(np.uint8, copy=False)

@@ -3,6 +3,10 @@
 import contextlib
 import ctypes
 import gc
+import re
+import resource
+import sys
+from pathlib import Path
 
 import psutil
 import torch
@@ -30,6 +34,18 @@ def free_memory() -> None:
 def process_bytes() -> int:
     """Return the resident memory of this process."""
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_bytes() -> int:
+    """Return the most resident memory that this process has had.
+
+    `getrusage` would count what its parent held when it was started.
+    """
+    with contextlib.suppress(OSError):
+        if found := re.search(r'VmHWM:\s*(\d+) kB', Path('/proc/self/status').read_text()):
+            return int(found[1]) << 10
+    unit = 1 if sys.platform == 'darwin' else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def device_bytes(device: torch.device) -> int:
