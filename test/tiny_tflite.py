@@ -15,14 +15,14 @@ TYPES = {'float32': 'FLOAT32', 'int32': 'INT32', 'int8': 'INT8', 'uint8': 'UINT8
 class Graph:
     """A network that grows; tensors go by their number."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        """Begin with an input, float32."""
+    def __init__(self, shape: tuple[int, ...], dtype: str = 'float32', scale: float = 0.0) -> None:
+        """Begin with an input; quantised where it has a scale."""
         self._model, self._graph = schema.ModelT(), schema.SubGraphT()
         self._model.version, self._model.subgraphs = 3, [self._graph]
         self._model.buffers = [schema.BufferT()]
         self._model.operatorCodes = []
         self._graph.tensors, self._graph.operators = [], []
-        self._graph.inputs = [self.tensor(shape)]
+        self._graph.inputs = [self.tensor(shape, dtype, scale)]
 
     def tensor(
         self, shape: tuple[int, ...], dtype: str = 'float32', scale: float = 0.0, zero: int = 0
@@ -72,14 +72,22 @@ class Graph:
         return file
 
 
-def convolution(graph: Graph, weights: NDArray[np.float32], bias: Any, stride: int) -> int:
-    """Add a convolution of the input by weights (out, h, w, in), padded as TFLite's SAME."""
-    shape = graph._graph.tensors[0].shape
+def convolution(
+    graph: Graph, weights: NDArray[np.float32], bias: Any, stride: int, source: int = 0
+) -> int:
+    """Add a convolution of a tensor by weights (out, h, w, in), padded as TFLite's SAME."""
+    shape = graph._graph.tensors[source].shape
     output = graph.tensor((1, shape[1] // stride, shape[2] // stride, len(weights)))
-    inputs = [0, graph.constant(weights), graph.constant(np.asarray(bias, np.float32))]
+    inputs = [source, graph.constant(weights), graph.constant(np.asarray(bias, np.float32))]
     options = {'strideH': stride, 'strideW': stride, 'padding': schema.Padding.SAME}
     options |= {'dilationHFactor': 1, 'dilationWFactor': 1}
     return graph.operator('CONV_2D', inputs, output, kind='Conv2DOptions', **options)
+
+
+def dequantise(graph: Graph, tensor: int) -> int:
+    """Add what a quantised tensor means, float32."""
+    output = graph.tensor(tuple(graph._graph.tensors[tensor].shape))
+    return graph.operator('DEQUANTIZE', [tensor], output, kind='DequantizeOptions')
 
 
 def quantise(graph: Graph, tensor: int, scale: float, zero: int) -> int:

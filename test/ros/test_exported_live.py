@@ -67,12 +67,23 @@ def _tflite(folder: Path) -> Path:
     return Path(graph.write(folder / 'net.tflite', [scores]))
 
 
+def _tflite_in_8_bits(folder: Path) -> Path:
+    tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
+    graph = tiny_tflite.Graph((1, *SIZE, 3), 'uint8', 1 / 255)
+    pixels = tiny_tflite.dequantise(graph, 0)
+    scores = tiny_tflite.convolution(graph, WEIGHTS[:, None, None], np.zeros(3), 1, pixels)
+    output = tiny_tflite.quantise(graph, scores, 1 / 128, -128)
+    return Path(graph.write(folder / 'net.tflite', [output]))
+
+
 def _tflite_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(file))
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]['index'], _unit(image))
+    port = interpreter.get_input_details()[0]
+    batch = image[None] if port['dtype'] == np.uint8 else _unit(image)
+    interpreter.set_tensor(port['index'], batch)
     interpreter.invoke()
     found = interpreter.get_tensor(interpreter.get_output_details()[0]['index'])
     return np.asarray(found[0].argmax(2))
@@ -82,6 +93,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[..., Labels]]] = {
     'onnx': (_onnx, _onnx_labels),
     'xml': (_xml, _xml_labels),
     'tflite': (_tflite, _tflite_labels),
+    'tflite in 8 bits': (_tflite_in_8_bits, _tflite_labels),
 }
 
 

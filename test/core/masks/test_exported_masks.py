@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from tiny_mask_exports import SIZE, write, write_tflite
 from torch import Tensor, nn
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
-from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator, load_ultralytics
+from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.networks.model_files import mask_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
@@ -21,26 +22,7 @@ from semantic_fast_sam_ros.core.settings.models import MaskSettings
 
 pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
 CPU = torch.device('cpu')
-SIZE = (64, 96)  # of the images that the files take
 SETTINGS = MaskSettings(image_size=96, confidence=0.3, max_masks=20)
-
-
-def write(checkpoint: Path, file: Path, free: bool = False) -> Path:
-    """Export a checkpoint to ONNX as ultralytics does."""
-    network = load_ultralytics(checkpoint, 'segment')
-    head = network.model[-1]
-    head.export, head.format, head.dynamic = True, 'onnx', free
-    axes = {'images': {2: 'height', 3: 'width'}} if free else None
-    torch.onnx.export(
-        network,
-        (torch.rand(1, 3, *SIZE),),
-        file,
-        dynamo=False,
-        opset_version=17,
-        input_names=['images'],
-        dynamic_axes=axes,
-    )
-    return file
 
 
 def photo() -> Tensor:
@@ -113,41 +95,6 @@ def test_other_networks_are_refused_with_what_would_fit(tmp_path: Path) -> None:
     said = r'puts out \(1, 3, 96\), \(1, 3, 16, 24\) for 64 x 96.*\(1, 8 or more, 126\)'
     with pytest.raises(ModelError, match=said):
         FastSamGenerator(file, SETTINGS, Runtime(CPU, backend='auto'))
-
-
-def write_tflite(file: Path, boxes_in: str) -> tuple[Path, Tensor, Tensor]:
-    """Write a network in int8 that says the same of each image; returns what that means."""
-    tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
-    graph = tiny_tflite.Graph((1, 32, 32, 3))
-    anchors, coefficients = 16 + 4 + 1, 2
-    rng = np.random.default_rng(0)
-    said = rng.uniform(0, 0.9, (1, 4 + 3 + coefficients, anchors)).astype(np.float32)
-    if boxes_in == 'pixels':
-        said[:, :4] *= 32
-    maps = tiny_tflite.convolution(graph, np.zeros((2, 1, 1, 3), np.float32), (1, -1), 4)
-    # The image times nothing, so that it counts as used.
-    mean = graph.operator(
-        'MEAN',
-        [0, graph.constant(np.array([1, 2, 3], np.int32))],
-        graph.tensor((1,)),
-        kind='ReducerOptions',
-    )
-    still = graph.operator(
-        'MUL',
-        [mean, graph.constant(np.zeros(1, np.float32))],
-        graph.tensor((1,)),
-        kind='MulOptions',
-    )
-    both = [still, graph.constant(said)]
-    listed = graph.operator('ADD', both, graph.tensor(said.shape), kind='AddOptions')
-    scale = 0.25 if boxes_in == 'pixels' else 0.004
-    outputs = [
-        tiny_tflite.quantise(graph, listed, scale, -128),
-        tiny_tflite.quantise(graph, maps, 0.01, 5),
-    ]
-    rounded = torch.from_numpy(np.round(said / scale) * scale)
-    prototypes = torch.tensor([1.0, -1.0])[None, :, None, None].expand(1, 2, 8, 8)
-    return graph.write(file, outputs), rounded, prototypes
 
 
 @pytest.mark.parametrize('boxes_in', ['pixels', 'shares of the image'])
