@@ -13,7 +13,6 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from semantic_fast_sam_ros.core import loading
-from semantic_fast_sam_ros.core.closed_set.dense import load_dense
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
@@ -23,7 +22,6 @@ from semantic_fast_sam_ros.core.networks import model_files
 from semantic_fast_sam_ros.core.networks.runtime import choose_runtime
 from semantic_fast_sam_ros.core.settings.config import Config
 from semantic_fast_sam_ros.core.settings.models import MaskSettings, VoteSettings
-from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.evaluation import boundaries, confusion
 from semantic_fast_sam_ros.evaluation.mapping import map_classes
 from semantic_fast_sam_ros.evaluation.samples import DataSet
@@ -60,8 +58,8 @@ class Networks:
         """Load them."""
         runtime = choose_runtime(config)
         policy = loading.policy_of(config)
-        self.segmenter = load_dense(config.dense, policy, runtime)
-        self.vocabulary = from_names(self.segmenter.class_names)
+        labeller = loading.load_closed_set(config, policy, runtime)
+        self.segmenter, self.vocabulary = labeller.segmenter, labeller.vocabulary
         self.table = map_classes(self.vocabulary, data_set.vocabulary).table
         settings = MaskSettings(
             image_size=image_size, confidence=LOWEST_CONFIDENCE, iou=HIGHEST_IOU, max_masks=200
@@ -117,7 +115,7 @@ def trials(base: VoteSettings) -> Iterator[Trial]:
     for confidence, iou in product((0.1, 0.15, 0.25), (0.7, 0.9)):
         for mode, purity in product(('hard', 'soft'), (0.0, 0.5, 0.7, 0.9, 0.95)):
             yield Trial(confidence, iou, replace(base, mode=mode, minimum_purity=purity))
-        for weight, floor in product((0.1, 0.2, 0.3, 0.5, 1.0, 2.0), (0.01, 0.05, 0.2)):
+        for weight, floor in product((0.1, 0.2, 0.35, 0.7, 1.5, 2.5), (0.01, 0.05, 0.2)):
             yield Trial(
                 confidence,
                 iou,

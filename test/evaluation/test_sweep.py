@@ -8,7 +8,9 @@ import pytest
 
 from semantic_fast_sam_ros.__main__ import main
 from semantic_fast_sam_ros.core.settings.models import VoteSettings
+from semantic_fast_sam_ros.core.settings.vocabulary import Vocabulary
 from semantic_fast_sam_ros.evaluation import sweeping
+from semantic_fast_sam_ros.evaluation.mapping import ClassMapping
 from semantic_fast_sam_ros.tools import sweep
 
 
@@ -66,3 +68,20 @@ def test_trials_are_drawn_anew_the_same_and_cover_all_modes() -> None:
     assert {t.vote.mode for t in every} == {'hard', 'soft', 'fusion'}
     assert sweep.choose(VoteSettings(), 9) == sweep.choose(VoteSettings(), 9)
     assert sweep.choose(VoteSettings(), 0) == every
+
+
+def test_a_sweep_scores_the_classes_that_the_settings_publish(
+    networks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = []
+    real = sweeping.map_classes
+
+    def kept(ours: Vocabulary, wanted: Vocabulary) -> ClassMapping:
+        published.append(ours.names)
+        return real(ours, wanted)
+
+    monkeypatch.setattr(sweeping, 'map_classes', kept)
+    folder = layouts.camvid(tmp_path / 'data', count=1)
+    command = ['sweep', 'camvid', str(folder), '--stride=1', '--trials=1', '--image-sizes=64']
+    assert main([*command, *networks, '--vocabulary', 'car | road | tree, sky']) == 0
+    assert published == [('car', 'sky')]

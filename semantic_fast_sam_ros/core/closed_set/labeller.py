@@ -153,7 +153,7 @@ class ClosedSetLabeller:
         if self._heard is None or proposals.classes is None:
             return votes
         rows = self._heard.to(votes.device)[proposals.classes]
-        return voting.with_names(votes, rows, proposals.scores)
+        return voting.with_names(votes, rows, voting.name_reliability(proposals.scores))
 
     def _grid(self, dense: DenseMap, size: tuple[int, int]) -> tuple[int, int]:
         """Return the grid of points for the probabilities: the dense map's own, where coarser.

@@ -40,7 +40,8 @@ class MaskSettings:
     names: str = setting(
         'ignore',
         'what a mask network that tells classes apart takes a mask for: ignore, or prior: its '
-        "class joins the mask's votes, with its score as weight (labeller closed_set)",
+        "class joins the mask's votes, with the chance that it is right, measured by score, as "
+        'weight (labeller closed_set)',
         choices=('ignore', 'prior'),
     )
     retina_masks: bool = setting(

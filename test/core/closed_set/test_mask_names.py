@@ -33,6 +33,14 @@ def test_a_name_weighs_as_much_as_it_is_trusted() -> None:
     torch.testing.assert_close(joined, torch.tensor(expected))
 
 
+def test_the_chance_that_a_name_is_right_is_that_of_the_measured_masks() -> None:
+    """1,619 masks of YOLOv8n-seg: among those that score 0.14, 0.4 and 0.8 so many were right."""
+    found = voting.name_reliability(torch.tensor([0.0, 0.14, 0.4, 0.8, 1.0]))
+    torch.testing.assert_close(
+        found, torch.tensor([0.0, 0.6, 0.8, 0.95, 1.0]), atol=0.02, rtol=0.0
+    )
+
+
 def vote(settings: VoteSettings, score: float, taken_for: str) -> MaskLabels:
     """Label a 2 x 6 image, 80 % road and 20 % car everywhere, under one mask of its left half."""
     shares = np.array([0.8, 0.0, 0.2, 0.0], np.float32)[:, None, None] * np.ones((1, 2, 6))
@@ -52,15 +60,15 @@ def vote(settings: VoteSettings, score: float, taken_for: str) -> MaskLabels:
 @pytest.mark.parametrize(
     ('score', 'taken_for', 'name', 'share'),
     [
-        (0.9, 'car', 'car', 0.9),
-        (0.4, 'car', 'road', 0.6),  # the pixels all say road
+        (0.9, 'car', 'car', 0.965),
+        (0.05, 'car', 'road', 0.610),  # the pixels all say road
         (0.9, 'person', 'road', 1.0),  # published by nobody
     ],
 )
 def test_a_hard_vote_hears_the_name(score: float, taken_for: str, name: str, share: float) -> None:
     found = vote(HARD, score, taken_for)
     assert NAMES[int(found.class_ids[0, 0]) - 1] == name
-    assert float(found.scores[0, 0]) == pytest.approx(share)
+    assert float(found.scores[0, 0]) == pytest.approx(share, abs=1e-3)
     assert bool(found.paints[0])
 
 
