@@ -1,5 +1,6 @@
 """Boxes in space for masks of things, from a depth image: of what the camera sees of them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ Depth = NDArray[np.float32]  # (h, w) metres, NaN where there is none
 Intrinsics = tuple[float, float, float, float]  # fx, fy, cx, cy in pixels
 
 MINIMUM_POINTS = 12
-MAXIMUM_POINTS = 20_000  # of one object that are looked at, spread evenly
+MAXIMUM_PIXELS = 40_000  # of one object's place in the image that are looked at, on a grid
+MAXIMUM_POINTS = 5_000  # of one object that its box is put round, spread evenly
 EDGE_SHARE = 0.05  # of the mask's shorter side: so much of its edge may be background
 LAYER = 0.02  # of the distance: depths that lie farther apart belong to different objects
 LAYER_POINTS = 0.002  # share of an object's points that makes a layer one of it
@@ -96,7 +98,8 @@ def boxes_3d(
         points = _points(mask, place, depth, intrinsics, settings.minimum_depth)
         if points is not None:
             red, green, blue = palette[int(sized.class_ids[row, 0])].tolist()
-            pixel = np.array([1 / intrinsics[0], 1 / intrinsics[1], 0]) * np.median(points[:, 2])
+            side = place[0].step * np.median(points[:, 2])
+            pixel = side * np.array([1 / intrinsics[0], 1 / intrinsics[1], 0])
             boxes.append(_box(points, pixel, to_frame, words, (red, green, blue)))
     return Boxes3D(tuple(boxes), len(rows) - len(boxes))
 
@@ -104,12 +107,19 @@ def boxes_3d(
 def _cut(
     result: SegmentationResult, rows: NDArray[np.int64]
 ) -> Iterator[tuple[Mask, tuple[slice, slice]]]:
-    """Give the pixels of masks in their boxes, and where those are."""
+    """Give the pixels of masks in their boxes, and where those are: of large ones each so-many-th.
+
+    The pixels that are left out lie round those taken, which stand for them.
+    """
     height, width = result.instances.shape
     for row in rows:
         left, top = np.floor(result.boxes[row, :2]).astype(int).clip(0) - 1
         right, bottom = np.ceil(result.boxes[row, 2:]).astype(int) + 1
-        place = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = min(right, width), min(bottom, height)
+        step = max(1, math.ceil(math.sqrt((right - left) * (bottom - top) / MAXIMUM_PIXELS)))
+        first = (step - 1) // 2
+        place = slice(top + first, bottom, step), slice(left + first, right, step)
         yield result.instances[place] == result.mask_ids[row], place
 
 
@@ -131,8 +141,8 @@ def _points(
     v, u = v[::step], u[::step]
     z = inside[v, u].astype(np.float64)
     fx, fy, cx, cy = intrinsics
-    x = (u + place[1].start - cx) / fx * z
-    y = (v + place[0].start - cy) / fy * z
+    x = (u * place[1].step + place[1].start - cx) / fx * z
+    y = (v * place[0].step + place[0].start - cy) / fy * z
     return np.stack([x, y, z], 1)
 
 

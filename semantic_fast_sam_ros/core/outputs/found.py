@@ -34,4 +34,4 @@ def heat(result: SegmentationResult, found: Found) -> NDArray[np.uint8]:
     """Return the best score of each pixel's mask, (H, W): 0 to 255, 0 where there is no mask."""
     levels = np.zeros(np.iinfo(np.uint16).max + 1, np.uint8)
     levels[result.mask_ids] = np.round(255 * found.scores.max(1, initial=0))
-    return levels[result.instances]
+    return levels.take(result.instances, mode='wrap')  # twice as fast as an index
