@@ -32,6 +32,7 @@ OTHERS: dict[
     'OpenEXR': (0, (b'\x76\x2f\x31\x01',)),
     'Radiance HDR': (0, (b'#?RADIANCE', b'#?RGBE')),
     'PDF': (0, (b'%PDF',)),
+    'an icon (ICO)': (0, (b'\0\0\1\0',)),
     'H.264 or H.265 video': (0, (b'\x00\x00\x00\x01', b'\x00\x00\x01')),
 }
 NOTHING = {  # what lies under a file's name when the file never came, by how it begins
