@@ -148,5 +148,5 @@ def _video(file: Path, name: str, losses: list[Loss]) -> Iterator[Picture]:
     finally:
         capture.release()
     if count == 0 or count < expected - 1:  # many containers promise one frame too many
-        reason = f'the video ends after {count} frames' if count else 'no video that can be read'
-        losses.append(Loss(file.name, reason, max(0, expected - count) or None))
+        ends = f'the video ends after {count} of {expected} frames'
+        losses.append(Loss(file.name, ends if count else 'no video that can be read'))

@@ -170,6 +170,20 @@ def test_a_video_of_no_bytes_is_told(pictures, tmp_path, capsys):
     assert 'not read: drive.mp4: no video that can be read\n' in capsys.readouterr().err
 
 
+def test_a_video_that_is_cut_off_says_how_many_frames_there_are(pictures, tmp_path, capsys):
+    film = pictures / 'cut.avi'
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*'MJPG'), 10, (48, 36))
+    for index in range(6):
+        writer.write(picture(index))
+    writer.release()
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    outcome = _label(pictures, tmp_path / 'out')
+    found = outcome.statistics.frames['cut']
+    assert 0 < found < 6 and report(pictures, outcome) == 3
+    told = f'not read: cut.avi: the video ends after {found} of 6 frames\n'
+    assert told in capsys.readouterr().err
+
+
 def test_its_own_outputs_are_no_input(pictures):
     for _ in range(2):
         assert _label(pictures, pictures / 'out').statistics.frame_count == 6

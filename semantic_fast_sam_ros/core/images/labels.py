@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
 from semantic_fast_sam_ros.core.images.files import (
+    JPEG,
     check_size,
     check_whole,
     file_content,
@@ -33,6 +34,8 @@ def read_labels(path: Path, maximum_pixels: int = MAXIMUM_PIXELS) -> NDArray[np.
 
 
 def _values(data: bytes, maximum_pixels: int) -> NDArray[np.unsignedinteger]:
+    if data.startswith(JPEG):
+        raise FrameError('a label image is a PNG, this is JPEG, which keeps no class numbers')
     kind, image = open_header(data)
     if kind != 'PNG':
         raise FrameError(f'a label image is a PNG, this is {kind}')

@@ -77,10 +77,11 @@ def test_colours_instead_of_numbers_are_told(tmp_path: Path) -> None:
 
 def test_what_is_no_whole_png_is_refused(tmp_path: Path) -> None:
     whole = png(labels(8), 8)
-    jpeg = cv2.imencode('.bmp', labels(8))[1].tobytes()
+    bmp, jpeg = (cv2.imencode(ending, labels(8))[1].tobytes() for ending in ('.bmp', '.jpg'))
     for data, said in (
         (whole[:-30], 'cut off'),
-        (jpeg, 'is a PNG, this is BMP'),
+        (bmp, 'is a PNG, this is BMP'),
+        (jpeg, 'is a PNG, this is JPEG, which'),
         (b'', 'empty data'),
     ):
         with pytest.raises(FrameError, match=rf'label\.png is not a readable image: .*{said}'):
