@@ -26,8 +26,10 @@ def info(width: int = WIDTH) -> CameraInfo:
 class Rig:
     """A camera with depth, and somebody who takes the boxes."""
 
-    def __init__(self, peer: Peer, topic: str = DEPTH, kind: Any = Image) -> None:
-        self._peer = peer
+    def __init__(
+        self, peer: Peer, topic: str = DEPTH, kind: Any = Image, calibrated: bool = True
+    ) -> None:
+        self._peer, self._calibrated = peer, calibrated
         self.boxes = peer.collect(Detection3DArray, f'{NAME}/detections_3d')
         self.markers = peer.collect(MarkerArray, f'{NAME}/objects/markers')
         self.detections = peer.collect(Detection2DArray, f'{NAME}/detections')
@@ -40,7 +42,8 @@ class Rig:
 
         def labelled() -> Any:
             self._depth.publish(depth)
-            self._info.publish(told or info())
+            if self._calibrated:
+                self._info.publish(told or info())
             return [m for m in self.detections if m.header == sent.header]
 
         return self._peer.feed(self._camera, sent, labelled)[0]

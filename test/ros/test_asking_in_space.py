@@ -10,7 +10,16 @@ pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
 pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run scripts/setup')
 
 from boxes_rig import CAMERA, DEPTH, DISTANCE, Rig, beside, wall
-from harness import NAME, RELIABLE, Diagnosis, Peer, RunningNode, photo_message, until
+from harness import (
+    NAME,
+    RELIABLE,
+    Diagnosis,
+    Peer,
+    RunningNode,
+    active_node,
+    photo_message,
+    until,
+)
 from std_msgs.msg import String
 from tiny_clip import write_clip
 from vision_msgs.msg import Detection2DArray, Detection3DArray
@@ -20,7 +29,7 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """Give the node with a tiny CLIP that knows stuff only, every mask an answer."""
     clip = write_clip(tmp_path_factory.mktemp('models') / 'clip')
-    running = RunningNode(
+    with active_node(
         *('-r', f'image:={CAMERA}', '-r', f'depth/image:={DEPTH}'),
         labeller='clip',
         clip__model=str(clip),
@@ -29,12 +38,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
         query__threshold=0.0,
         objects__boxes_3d=True,
         rest_without_subscribers=True,
-    )
-    peer = Peer('waiting')
-    peer.wait_active()
-    peer.close()
-    yield running
-    running.close()
+    ) as running:
+        yield running
 
 
 def ask(peer: Peer, diagnosis: Diagnosis, text: str) -> None:

@@ -13,6 +13,7 @@ from boxes_rig import (
     DEPTH,
     DISTANCE,
     FX,
+    INFO,
     Rig,
     beside,
     info,
@@ -143,6 +144,25 @@ def test_depth_that_does_not_fit_is_told_and_detections_flow_on(
         f'diagnostics with {words}',
     )
     assert not [m for m in rig.boxes if m.header == sent.header]
+
+
+def test_depth_without_calibration_is_told(
+    peer: Peer, running: RunningNode, diagnosis: Diagnosis
+) -> None:
+    camera = peer.camera(CAMERA)
+
+    def listening() -> int:
+        camera.publish(photo_message(60))  # with each image the node looks who takes boxes
+        return int(running.node.count_subscribers(INFO))
+
+    until(lambda: not listening(), 'the node forgets the calibration that nobody needs')
+    rig, sent = Rig(peer, calibrated=False), photo_message(61)
+    depth, words = beside(sent, wall()), f'no camera_info on {INFO}'
+    until(
+        lambda: rig.send(sent, depth) and diagnosis.status and words in diagnosis.status.message,
+        f'diagnostics with {words}',
+    )
+    assert not rig.boxes
 
 
 def test_markers_of_no_objects_take_the_old_ones_away() -> None:
