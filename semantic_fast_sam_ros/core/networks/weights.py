@@ -22,6 +22,7 @@ KNOWN = {
         'FastSAM-x.pt',
         *(f'yolo26{size}-sem{suffix}.pt' for size in 'nsmlx' for suffix in ('', '-ade20k')),
         *(f'yolo{kind}{size}-seg.pt' for kind in ('26', '11', 'v8') for size in 'nsmlx'),
+        *(f'yolov9{size}-seg.pt' for size in 'ce'),
         *(f'yoloe-26{size}-seg.pt' for size in 'nsmlx'),
         *(f'yoloe-{family}{size}-seg.pt' for family in ('11', 'v8') for size in 'sml'),
         'mobileclip2_b.ts',

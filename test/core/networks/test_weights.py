@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import inspect
 import socket
 import threading
 import time
@@ -249,3 +250,12 @@ def test_known_files_lie_where_ultralytics_looks_for_them(
     monkeypatch.setattr(of_ultralytics, 'safe_download', lambda url, **_: asked.append(url))
     of_ultralytics.attempt_download_asset(name)
     assert asked == [weights.KNOWN[name]]
+
+
+def test_known_names_lie_where_ultralytics_looks_for_its_own() -> None:
+    from ultralytics.utils import downloads as theirs
+
+    assert weights.KNOWN.keys() <= theirs.GITHUB_ASSETS_NAMES
+    release = inspect.signature(theirs.attempt_download_asset).parameters['release'].default
+    place = f'https://github.com/{theirs.GITHUB_ASSETS_REPO}/releases/download/{release}'
+    assert all(url == f'{place}/{name}' for name, url in weights.KNOWN.items())
