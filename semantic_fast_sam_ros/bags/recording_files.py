@@ -23,6 +23,7 @@ from semantic_fast_sam_ros.core.images.walking import (
 )
 
 METADATA = 'metadata.yaml'
+INFORMATION = 'rosbag2_bagfile_information'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 MCAP, SQLITE, ROS1, PACKED = 'mcap', 'sqlite3', 'ROS 1', 'packed'
 MAGICS = {b'\x89MCAP': MCAP, b'SQLite format 3': SQLITE, b'#ROSBAG V': ROS1}
@@ -176,11 +177,14 @@ def read_metadata(folder: Path) -> Metadata:
     """Read what metadata.yaml says; raises ValueError where it is not rosbag2's."""
     try:
         text = (folder / METADATA).read_text(encoding='utf-8')
-        known = yaml.safe_load(text)['rosbag2_bagfile_information']
+        whole = yaml.safe_load(text)
+        if not isinstance(whole, dict) or not isinstance(whole.get(INFORMATION), dict):
+            raise ValueError('it is empty' if whole is None else f'it has no {INFORMATION}')
+        known = whole[INFORMATION]
         # Recorders of other machines may have written their own paths, and separators.
         paths = known.get('relative_file_paths') or []
         found = Metadata(list(dict.fromkeys(PureWindowsPath(str(path)).name for path in paths)))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, TypeError) as error:
         raise ValueError(str(error).splitlines()[0]) from error
     for entry in _entries(known, 'files'):
         with suppress(KeyError, TypeError, ValueError):

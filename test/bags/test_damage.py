@@ -122,9 +122,19 @@ def test_missing_part_of_a_split_recording_is_told(tmp_path):
     ]
 
 
-def test_unreadable_metadata_is_told_and_the_files_are_read(tmp_path):
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('rosbag2_bagfile_information: [', 'while parsing'),
+        ('rosbag2_bagfile_information: 3', 'it has no rosbag2_bagfile_information'),
+        ('- a list', 'it has no rosbag2_bagfile_information'),
+        ('', 'it is empty'),
+    ],
+)
+def test_unreadable_metadata_is_told_and_the_files_are_read(text, said, tmp_path):
     bag = camera_bag(tmp_path / 'bag', 5)
-    (bag / 'metadata.yaml').write_text('rosbag2_bagfile_information: [')
+    (bag / 'metadata.yaml').write_text(text)
     outcome = label(bag, tmp_path / 'out')
     assert _frames(tmp_path / 'out') == list(range(5))
     assert outcome.losses[0].file == 'metadata.yaml'
+    assert outcome.losses[0].reason.startswith(f'unreadable: {said}')
