@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from harness import Peer, RunningNode, active_node, header
+from harness import Diagnosis, Peer, RunningNode, active_node, header
+from lifecycle_msgs.msg import State
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
@@ -123,6 +124,53 @@ def test_live_labels_are_those_of_the_own_library(kind: str, peer: Peer, tmp_pat
     found = np.frombuffer(message.data, np.uint8).reshape(SIZE)
     assert len(np.unique(found)) > 1
     assert (found == labels(file, image) + 1).mean() >= PARITY
+
+
+def cut_off(folder: Path) -> Path:
+    file = _onnx(folder)
+    file.write_bytes(file.read_bytes()[:100])
+    return file
+
+
+def misnamed(folder: Path) -> Path:
+    return _onnx(folder).rename(folder / 'net.tflite')
+
+
+def of_another_company(folder: Path) -> Path:
+    import onnx
+
+    file = _onnx(folder)
+    graph = onnx.load(file)
+    graph.graph.node[-1].op_type, graph.graph.node[-1].domain = 'MyOwn', 'my.company'
+    graph.opset_import.append(onnx.helper.make_opsetid('my.company', 1))
+    onnx.save(graph, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ('write', 'reason'),
+    [
+        (cut_off, 'cannot be run on cpu'),
+        (misnamed, 'its content is no .tflite'),
+        (of_another_company, 'MyOwn'),
+    ],
+)
+@pytest.mark.parametrize('setting', ['dense__model', 'masks__model'])
+def test_a_file_of_no_use_fails_configure_with_the_reason(
+    setting: str,
+    write: Callable[[Path], Path],
+    reason: str,
+    diagnosis: Diagnosis,
+    peer: Peer,
+    tmp_path: Path,
+) -> None:
+    settings = {'dense__classes': 'red, green, blue', 'vocabulary': ''}
+    running = RunningNode(**settings, **{setting: str(write(tmp_path))})
+    try:
+        diagnosis.until_message('cannot configure', reason)
+        assert peer.state() == State.PRIMARY_STATE_UNCONFIGURED
+    finally:
+        running.close()
 
 
 class NoNumbersForWhite(torch.nn.Module):
