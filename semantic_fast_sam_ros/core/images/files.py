@@ -113,7 +113,7 @@ def decode(data: bytes, maximum_pixels: int) -> NDArray[Any]:
         raise FrameError(f'{kind} is damaged, or this OpenCV does not decode it: {REMEDY}')
     pixels = np.asarray(decoded)
     if kind == 'TIFF' and pixels.dtype == np.uint16 and image.tag_v2.get(PHOTOMETRIC) == 0:
-        pixels = ~pixels  # OpenCV knows that 0 is white with 8 bits only
+        pixels = np.invert(pixels)  # OpenCV knows that 0 is white with 8 bits only
     if pixels.dtype not in (np.uint8, np.uint16):
         raise FrameError(f'{kind} holds {pixels.dtype}, which have no agreed range: {REMEDY}')
     return np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels

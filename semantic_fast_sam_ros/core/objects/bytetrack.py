@@ -54,6 +54,8 @@ class Boxes:
 class Track(STrack):
     """A track that keeps the corners of its state."""
 
+    mean: Any
+    covariance: Any
     _state: Any = None
 
     def __init__(self, tlwh: NDArray[np.float32], corners: list[float], score: float) -> None:
@@ -87,7 +89,7 @@ class Track(STrack):
 class StampedByteTrack(BYTETracker):
     """ByteTrack whose `frame_id` counts milliseconds, so that what is lost ages by time."""
 
-    track_class = Track
+    track_class = Track  # type: ignore[assignment]
 
     def __init__(self, keep_s: float) -> None:
         """Begin without tracks; what is not seen for longer than `keep_s` is given up."""
