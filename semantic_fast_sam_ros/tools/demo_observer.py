@@ -73,8 +73,11 @@ class DemoObserver(Node):
 
     def spin(self, seconds: float) -> None:
         """Handle what arrives within some time."""
-        if rclpy.ok():
+        try:
             self._executor.spin_once(timeout_sec=seconds)
+        except Exception:
+            if rclpy.ok():
+                raise  # otherwise Ctrl-C came, at whatever moment
 
     def settle(self) -> None:
         """Wait for one more round of diagnostics, so that the last frames are counted."""

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -55,3 +56,17 @@ def test_labels_are_received_until_the_camera_has_ended():
     demo._end(stream, SimpleNamespace(spin=spins.append))
     assert signals == [signal.SIGINT]
     assert len(spins) == 3
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_it_listens_is_no_error():
+    rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
+    from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
+
+    with DemoObserver() as observer:
+        ending = threading.Timer(0.2, rclpy.shutdown)
+        ending.start()
+        while rclpy.ok():
+            observer.spin(5.0)
+        observer.spin(5.0)
+        ending.join()
