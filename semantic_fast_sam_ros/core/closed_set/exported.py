@@ -158,7 +158,8 @@ class ExportedSegmenter:
         """
 
         def rank(exit: Exit) -> tuple[bool, bool, int, int]:
-            named = exit.classes == expected or (exit.classes <= 1 and exit.kind != 'logit')
+            alone = exit.classes == 1 and expected == 2  # the class, or not
+            named = alone or exit.classes in (0, expected)
             return named, exit.kind != 'classes', exit.pixels, -exit.index
 
         best = max(exits.values(), key=rank)

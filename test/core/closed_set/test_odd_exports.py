@@ -63,6 +63,10 @@ def is_road() -> np.ndarray:
         lambda x: (x.mean((2, 3)), x),  # a class of the whole image
         lambda x: (x.argmax(1), x),  # finished classes say less than scores
         lambda x: (x, x.flip(1)),
+        lambda x: (
+            functional.interpolate(x.mean(1, True).sigmoid(), scale_factor=2.0),
+            x,
+        ),  # depth
     ],
 )
 def test_of_several_outputs_that_with_the_classes_counts(
