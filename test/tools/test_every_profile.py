@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from public_models import QUICK, prefetched
@@ -19,6 +18,7 @@ pytest.importorskip('open_clip', reason='open_clip_torch is not installed: run s
 pytest.importorskip('textblob', reason='textblob is not installed: run scripts/setup')
 
 from semantic_fast_sam_ros import __main__ as program
+from semantic_fast_sam_ros.core.images.labels import read_labels
 from semantic_fast_sam_ros.core.networks.model_files import models_of
 from semantic_fast_sam_ros.core.settings import profiles
 
@@ -76,7 +76,7 @@ def photos(tmp_path: Path) -> Path:
 def _label_images(profile: str, photos: Path, output: Path) -> None:
     words = [str(photos), str(output), '--profile', profile, '--quiet', *OPTIONS]
     assert program.main(['label-images', *words]) == 0
-    labels = cv2.imread(str(next(output.glob('label*/**/1.png'))), cv2.IMREAD_UNCHANGED)
+    labels = read_labels(next(output.glob('label*/**/1.png')))
     assert labels.shape == recordings.SIZE
     _require_models(profile, output)
 
