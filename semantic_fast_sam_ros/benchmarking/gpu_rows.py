@@ -41,6 +41,9 @@ def _random(scale: str | Sequence[float], dense: str = '', clip: str = '') -> An
         if dense == 'yolo26':
             size = 'n' if isinstance(scale, str) else scale
             file = shapes.write_semantic(folder / 'dense.pt', NAMES, size)
+        elif dense == 'oneformer':
+            size = 'swin-large' if isinstance(scale, str) else 'tiny'
+            file = shapes.write_oneformer(folder / 'dense', NAMES, size)
         elif dense:
             file = shapes.write_segformer_b0(folder / 'dense', NAMES)
         if dense:
@@ -63,8 +66,14 @@ NETWORKS = (
     Network('FastSAM-x, SegFormer-B0', _random('x', 'segformer')),
     Network('FastSAM-s, MobileCLIP2-S0', _random('s', clip='MobileCLIP2-S0')),
     Network('FastSAM-s, ViT-B-32', _random('s', clip='ViT-B-32')),
+    # Last, as the CPU's labels alone may take minutes.
+    Network('FastSAM-x, OneFormer Swin-L', _random('x', 'oneformer')),
 )
-TINY = (Network('tiny', _random((0.33, 0.125, 128), 'yolo26')),)
+TINY_SCALE = (0.33, 0.125, 128)
+TINY = (
+    Network('tiny', _random(TINY_SCALE, 'yolo26')),
+    Network('tiny OneFormer', _random(TINY_SCALE, 'oneformer')),
+)
 
 
 def settings_of(network: Network, folder: Path) -> Config:

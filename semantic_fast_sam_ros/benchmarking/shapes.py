@@ -27,6 +27,32 @@ SAM_SHAPES: dict[str, dict[str, Any]] = {
     },
 }
 
+# Backbone and head. The large one as shi-labs/oneformer_ade20k_swin_large has it.
+ONEFORMER_SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    'swin-large': (
+        {
+            'image_size': 384,
+            'embed_dim': 192,
+            'depths': [2, 2, 18, 2],
+            'num_heads': [6, 12, 24, 48],
+            'window_size': 12,
+        },
+        {'num_queries': 250},
+    ),
+    'tiny': (  # for tests
+        {'image_size': 64, 'embed_dim': 8, 'depths': [1] * 4, 'num_heads': [1] * 4},
+        {
+            **dict.fromkeys(('hidden_dim', 'mask_dim', 'conv_dim', 'text_encoder_width'), 32),
+            **dict.fromkeys(('encoder_feedforward_dim', 'dim_feedforward'), 32),
+            **dict.fromkeys(('encoder_layers', 'query_dec_layers'), 1),
+            'decoder_layers': 2,
+            'num_attention_heads': 2,
+            'num_queries': 12,
+            'text_encoder_vocab_size': 64,
+        },
+    ),
+}
+
 
 def write_fastsam(
     path: Path,
@@ -146,6 +172,37 @@ def write_segformer_b0(folder: Path, names: Sequence[str]) -> Path:
     config = SegformerConfig(id2label=labels, label2id={name: i for i, name in labels.items()})
     SegformerForSemanticSegmentation(config).save_pretrained(folder)
     SegformerImageProcessor(size={'height': 512, 'width': 512}).save_pretrained(folder)
+    return folder
+
+
+def write_oneformer(folder: Path, names: Sequence[str], shape: str = 'swin-large') -> Path:
+    """Write a OneFormer of one of `ONEFORMER_SHAPES`, with a tokenizer that knows its task."""
+    weights.silence_libraries()
+    from transformers import (
+        OneFormerConfig,
+        OneFormerForUniversalSegmentation,
+        OneFormerImageProcessor,
+        SwinConfig,
+    )
+
+    torch.manual_seed(0)
+    backbone, head = ONEFORMER_SHAPES[shape]
+    stages = [f'stage{i}' for i in range(1, 5)]
+    labels = dict(enumerate(names))
+    config = OneFormerConfig(
+        backbone_config=SwinConfig(**backbone, drop_path_rate=0.0, out_features=stages),
+        **head,
+        is_training=False,
+        id2label=labels,
+        label2id={name: i for i, name in labels.items()},
+    )
+    OneFormerForUniversalSegmentation(config).eval().save_pretrained(folder)
+    OneFormerImageProcessor(size={'shortest_edge': 640, 'longest_edge': 2560}).save_pretrained(
+        folder
+    )
+    (folder / 'vocab.json').write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1}')
+    (folder / 'merges.txt').write_text('#version: 0.2\n')
+    (folder / 'tokenizer_config.json').write_text('{"tokenizer_class": "CLIPTokenizer"}')
     return folder
 
 
