@@ -163,7 +163,7 @@ class Mean(torch.nn.Module):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--model', default='clip_camvid', help='as clip.model')
+    parser.add_argument('--model', default='clip_lite0', help='as clip.model')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--threads', type=int, default=0, help='0: as torch decides')
     parser.add_argument('--output', type=Path, help='a JSON file')

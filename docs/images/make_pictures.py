@@ -12,11 +12,13 @@ from semantic_fast_sam_ros.core.open_vocabulary.text_classifier import TEMPLATES
 from semantic_fast_sam_ros.core.outputs.found import Found, heat
 from semantic_fast_sam_ros.core.outputs.overlay import overlay
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
-from semantic_fast_sam_ros.tools.sources import street_photo, virtual_camera
+from semantic_fast_sam_ros.tools.sources import street_photo
 
-FRAME = 30  # of the virtual camera: a view of the whole street
 SIDE, TOP = 600, 80  # pixels of the square that is shown of the photo, and above it
-VOCABULARIES = ('road, car | vehicle, tree, building, sky', 'bus, pavement, person, fence')
+VOCABULARIES = (
+    'bus, building, tree, sidewalk, person, jeans',
+    'vehicle, house, leaves, street, human, window, trousers | jeans, shoe',
+)
 QUERIES = ('automobile | van', 'house')
 
 
@@ -28,10 +30,8 @@ def main() -> None:
     shown = slice(TOP, TOP + SIDE)
     write('overlay.jpg', photo[shown], labelled(photo, 'embedded')[shown])
     write('query.jpg', *(answer[shown] for answer in found(photo, 'embedded_open')))
-    camera = virtual_camera(whole)
-    photo = next(frame.image for index, frame in enumerate(camera) if index == FRAME)
     asked = [labelled(photo, 'embedded_open', vocabulary=names) for names in VOCABULARIES]
-    write('open_vocabulary.jpg', *asked)
+    write('open_vocabulary.jpg', *(drawn[shown] for drawn in asked))
 
 
 def labelled(photo: NDArray[np.uint8], profile: str, **settings: object) -> NDArray[np.uint8]:

@@ -66,7 +66,7 @@ def test_a_clip_file_is_meant_instead_of_its_architecture(tmp_path: Path) -> Non
     [
         ('FastSAM-s.pt', 'checkpoint'),
         ('mobileclip2_b.ts', 'checkpoint'),
-        ('clip_camvid', 'open_clip'),
+        ('clip_lite0', 'open_clip'),
         ('MobileCLIP2-S0/dfndr2b', 'open_clip'),
         ('CIDAS/clipseg-rd64-refined', 'transformers'),
     ],

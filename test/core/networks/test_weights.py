@@ -234,7 +234,7 @@ def test_a_missing_pretrained_model_fails_in_words_offline(name: str) -> None:
 
 def test_a_shipped_model_is_found_by_its_name() -> None:
     offline = Policy(offline=True)
-    assert weights.pretrained_folder('clip_camvid', offline, 'open_clip_config.json').is_dir()
+    assert weights.pretrained_folder('clip_lite0', offline, 'open_clip_config.json').is_dir()
     assert weights.checkpoint_file('fastsam_n.pt', Policy(offline=True)).is_file()
 
 

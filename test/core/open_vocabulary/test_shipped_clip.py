@@ -17,7 +17,7 @@ from semantic_fast_sam_ros.core.settings.profiles import load_profile
 from semantic_fast_sam_ros.core.settings.vocabulary import from_names
 from semantic_fast_sam_ros.core.settings.vocabulary_files import resolve
 
-FOLDER = resource_folder('models') / 'clip_camvid'
+FOLDER = resource_folder('models') / 'clip_lite0'
 
 
 def labeller(names: str) -> ClipLabeller:
