@@ -9,9 +9,15 @@ how many of a thousand segments are answers to a word that is not there.
 """
 
 import argparse
+import sys
 from functools import partial
+from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'models' / 'training'))
+
 from clip_names import CONCEPTS
 from clip_scores import QUESTIONS
 from clip_segments import READERS

@@ -92,6 +92,7 @@ class FrameProcessor:
         self._statistics, self._give_up = statistics, give_up
         self.budget = Budget()
         self._failures_in_a_row = 0
+        self._pass, self._relieved_pass = 0, -1  # the latter: the last that ran out of memory
         self._too_old_ms: float | None = None  # age of the last image, if it was dropped for it
 
     def reset(self) -> None:
@@ -138,6 +139,7 @@ class FrameProcessor:
             while another thread does that, this one may label the next image. On a CPU the
             networks would only slow it down.
         """
+        self._pass += 1
         opened = self._open(frame)
         if isinstance(opened, Fate):
             return opened
@@ -152,6 +154,7 @@ class FrameProcessor:
 
         What is wrong with one image costs no other; what goes wrong in the pass costs all in it.
         """
+        self._pass += 1
         found = [attempt(self._open, frame) for frame in frames]
         opened = [each for each in found if isinstance(each, Opened)]
         failure = attempt(self._look, opened) if len(opened) > 1 else None
@@ -273,7 +276,9 @@ class FrameProcessor:
         if ran_out(error):
             traceback.clear_frames(error.__traceback__)  # they hold the image's tensors
             free_memory()
-            self.budget.relieve(time.monotonic())
+            if self._relieved_pass != self._pass:  # several cameras' images may have been in it
+                self._relieved_pass = self._pass
+                self.budget.relieve(time.monotonic())
             log.error(f'image dropped: out of memory: {error}. {MEMORY_ADVICE}', **throttle)
         else:
             known = isinstance(error, NetworkError)

@@ -21,7 +21,7 @@ from semantic_fast_sam_ros.core.base.errors import ConfigError
 FILE = Path(launch_file('semantic_fast_sam.launch.py'))
 ARGUMENTS = {
     *('profile', 'image_topic', 'params_file', 'vocabulary', 'device', 'namespace'),
-    *('autostart', 'respawn', 'rviz', 'log_level', 'depth_topic'),
+    *('autostart', 'respawn', 'rviz', 'log_level', 'depth_topic', 'points_topic'),
 }
 
 

@@ -158,6 +158,16 @@ def test_images_go_one_by_one_for_a_while_when_memory_ran_out(frames: FrameProce
     assert not frames.together
 
 
+def test_a_pass_that_runs_out_of_memory_costs_one_step_however_many_are_in_it(
+    frames: FrameProcessor,
+) -> None:
+    frames.pipeline.error, frames.pipeline.update = EXHAUSTED, Mock()
+    for step in (1, 2):
+        for error in frames.process_all([frame(name) for name in ('front', 'left', 'back')]):
+            frames.failed(error)
+        assert frames.budget.step == step
+
+
 def test_words_of_the_setting_are_no_yaml_booleans() -> None:
     for word in ('auto', 'always', 'never'):  # on and off would be
         assert from_values({'batch_cameras': word}).batch_cameras == word

@@ -137,6 +137,8 @@ def _points(
         return None
     near, far = depth_range(inside[mask & measured], float(np.median(sure)))
     v, u = np.nonzero(mask & measured & (inside >= near) & (inside <= far))
+    if len(v) < MINIMUM_POINTS:
+        return None
     step = -(-len(v) // MAXIMUM_POINTS)
     v, u = v[::step], u[::step]
     z = inside[v, u].astype(np.float64)
@@ -158,6 +160,9 @@ def _without_edge(mask: Mask) -> Mask:
 def depth_range(depths: NDArray[np.float32], inner: float) -> tuple[float, float]:
     """Return the nearest and the farthest depth of what has an inner one, without a gap between.
 
+    Where nothing has just that depth, as the median of two things may lie between them, it is what
+    comes nearest to it.
+
     Args:
         depths: (N,) of a mask, metres.
         inner: one that is surely the object's.
@@ -165,9 +170,12 @@ def depth_range(depths: NDArray[np.float32], inner: float) -> tuple[float, float
     layers = np.round((depths / inner - 1) / LAYER).clip(-60, 1000).astype(int)
     lowest = min(0, int(layers.min()))
     counts = np.bincount(layers - lowest, minlength=1 - lowest)
-    empty = np.flatnonzero(counts < max(2, LAYER_POINTS * len(depths))) + lowest
-    first = max(empty[empty < 0], default=lowest - 1) + 1
-    last = min(empty[empty > 0], default=lowest + len(counts)) - 1
+    filled = counts >= max(2, LAYER_POINTS * len(depths))
+    layer = np.arange(lowest, lowest + len(counts))
+    own = min(layer[filled], key=abs, default=0)
+    empty = layer[~filled]
+    first = max(empty[empty < own], default=lowest - 1) + 1
+    last = min(empty[empty > own], default=lowest + len(counts)) - 1
     return inner * (1 + LAYER * (first - 0.5)), inner * (1 + LAYER * (last + 0.5))
 
 

@@ -160,9 +160,19 @@ def test_depth_of_another_view_or_without_calibration_is_refused() -> None:
         boxes_3d(result, np.ones(SIZE, np.float32), (0, 0, 1, 1), ObjectSettings())
 
 
+def test_a_mask_over_two_things_gives_the_box_of_one() -> None:
+    """As many pixels of either: the median lies between them, where nothing is."""
+    instances, depth = np.zeros(SIZE, np.uint16), np.full(SIZE, 1.0)
+    instances[20:60, 20:60] = 1
+    depth[:, 40:] = 3.0
+    (box,) = found_in(instances, depth).boxes
+    assert box.centre[2] == pytest.approx(1.0) or box.centre[2] == pytest.approx(3.0)
+
+
 def test_the_range_of_depths_ends_where_a_gap_is() -> None:
     near, far = np.linspace(2.0, 3.0, 900), np.linspace(4.0, 5.0, 300)
     depths = np.concatenate([near, far, [3.3, 3.6]]).astype(np.float32)
     assert depth_range(depths, 2.6) == pytest.approx((2.0, 3.0), abs=LAYER * 2.6)
     assert depth_range(depths, 4.4) == pytest.approx((4.0, 5.0), abs=LAYER * 4.4)
+    assert depth_range(depths, 3.6) == pytest.approx((4.0, 5.0), abs=LAYER * 3.6)  # nearest
     assert depth_range(np.full(50, 2.0, np.float32), 2.0) == pytest.approx((1.98, 2.02))
