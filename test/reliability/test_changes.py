@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -168,17 +168,16 @@ def test_a_camera_that_dies_is_told_and_served_again_when_it_comes_back(
 ) -> None:
     labels = peer.collect(Image, f'{NAME}/label_image')
     for life in range(3):
-        camera = Peer(f'camera_{life}')
-        publisher = camera.camera(profile=BEST_EFFORT)
         labels.clear()
         size = (60 + 10 * life, 80)
-        camera.feed(publisher, picture(life, *size), lambda: labels)
-        assert (labels[-1].height, labels[-1].width) == size
-        until(
-            lambda: diagnosis.status.level == DiagnosticStatus.OK,
-            'nothing is wrong while it lives',
-        )
-        camera.close()
+        with closing(Peer(f'camera_{life}')) as camera:
+            publisher = camera.camera(profile=BEST_EFFORT)
+            camera.feed(publisher, picture(life, *size), lambda: labels)
+            assert (labels[-1].height, labels[-1].width) == size
+            until(
+                lambda: diagnosis.status and diagnosis.status.level == DiagnosticStatus.OK,
+                'nothing is wrong while it lives',
+            )
         diagnosis.until_message('no image on /image for', '(0 publishers there)')
     assert accounted(running)
 
@@ -214,12 +213,10 @@ def test_mismatches_on_both_sides_are_told_at_once(start, peer: Peer) -> None:
         input__reliability='reliable', output__reliability='best_effort', input__timeout_s=3600.0
     )
     diagnosis = Diagnosis(peer)
-    shy, strict = Peer('shy_camera'), Peer('strict_viewer')
-    shy.camera(profile=BEST_EFFORT)
-    strict.collect(Image, f'{NAME}/label_image', RELIABLE)
-    diagnosis.until_message(
-        *('/shy_camera', 'set input.reliability to best_effort'),
-        *('/strict_viewer', 'set output.reliability to reliable'),
-    )
-    shy.close()
-    strict.close()
+    with closing(Peer('shy_camera')) as shy, closing(Peer('strict_viewer')) as strict:
+        shy.camera(profile=BEST_EFFORT)
+        strict.collect(Image, f'{NAME}/label_image', RELIABLE)
+        diagnosis.until_message(
+            *('/shy_camera', 'set input.reliability to best_effort'),
+            *('/strict_viewer', 'set output.reliability to reliable'),
+        )
