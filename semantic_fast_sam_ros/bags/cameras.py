@@ -31,7 +31,10 @@ OTHER_CONVERSION = 'decode them and write sensor_msgs/msg/CompressedImage with m
 
 
 def choose_cameras(
-    reader: BagReader, wanted: Sequence[str], settings: InputSettings | None = None
+    reader: BagReader,
+    wanted: Sequence[str],
+    settings: InputSettings | None = None,
+    used: Sequence[str] = (),
 ) -> list[str]:
     """Return the image topics to label; what is left out for its content is noted in the reader.
 
@@ -41,6 +44,7 @@ def choose_cameras(
             nor formats that are not decoded, nor outputs of a labelling node, nor the compressed
             twin of a topic that is there raw.
         settings: of the input, which say what is a picture.
+        used: topics that are read as something else, such as depth: not noted.
 
     Raises:
         ConfigError: a name is not that of an image topic, or there is none at all.
@@ -66,8 +70,9 @@ def choose_cameras(
         raise ConfigError(_nothing(reader.topics, reasons))
     twins = _twins(cameras, images)
     left_out = {name: reason for name, reason in reasons.items() if reason not in ('', EMPTY)}
+    told = {*cameras, *used, *(f'/{name}' for name in used)}
     reader.notes += [
-        f'{name} is left out: {reason}' for name, reason in left_out.items() if name not in cameras
+        f'{name} is left out: {reason}' for name, reason in left_out.items() if name not in told
     ]
     return [name for name in cameras if name not in twins]
 

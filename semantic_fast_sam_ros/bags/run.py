@@ -79,7 +79,7 @@ def label_recording(
         ModelError: a model cannot be loaded.
     """
     reader = BagReader(source)
-    cameras = choose_cameras(reader, job.topics, config.input)
+    cameras = choose_cameras(reader, job.topics, config.input, job.depth)
     depth = depth_topics(reader, cameras, job.depth) if job.depth else None
     if depth and config.objects.frame:
         raise ConfigError(

@@ -119,7 +119,7 @@ def test_each_image_has_boxes_of_its_own_depth(tmp_path: Path, encoding: str) ->
     bag = drive(tmp_path / 'bag', depth, (INFO, START_NS, info()))
     outcome = label(bag, tmp_path / 'out', JOB, pipeline=Things())
     assert_walls(read(tmp_path / 'out', 'detections_3d'))
-    assert not outcome.statistics.unboxed
+    assert not outcome.statistics.unboxed and not outcome.notes  # depth is not left out
     markers = read(tmp_path / 'out', 'objects/markers')
     assert [len(m.markers) for m in markers] == [5] * COUNT
     assert [m.action for m in markers[0].markers] == [3, 0, 0, 0, 0]
