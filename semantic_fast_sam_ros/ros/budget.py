@@ -146,10 +146,11 @@ class Budget:
     def _step_down(self, now_s: float) -> None:
         failed = now_s - self._tried_s < PATIENCE_S / 2
         self._patience_s = min(2 * self._patience_s, MAXIMUM_PATIENCE_S) if failed else PATIENCE_S
-        self._left_ms = self.mean_ms
         self._move(1, now_s)
+        self._left_ms = self.mean_ms
 
     def _move(self, by: int, now_s: float) -> None:
         self.step += by
+        self._left_ms = 0.0  # two steps with no window between cannot be compared
         self._changed_s = now_s
         self._bad = self._good = 0

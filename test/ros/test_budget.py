@@ -118,6 +118,23 @@ def test_memory_that_ran_out_takes_a_step_for_a_minute(target_hz: float) -> None
     assert seen[-1][1] == 0
 
 
+def test_memory_that_runs_out_after_a_step_down_takes_no_other_steps_time_for_the_next() -> None:
+    budget, now_s = Budget(), 0.0
+    while now_s < PATIENCE_S / 2 or budget.step == 1:  # left, and tried again in vain: it waits
+        now_s += 0.5  # twice as long for the next try
+        budget.observe('', 50.0 if budget.step else 500.0, 10.0, now_s)
+    while budget.step == 0:
+        now_s += 0.5
+        budget.observe('', 500.0, 10.0, now_s)
+    budget.relieve(now_s)  # before a window of the step that it has just gone to
+    relieved_s, seen = now_s, []
+    while now_s < relieved_s + PATIENCE_S + 15:
+        now_s += 0.5
+        seen.append(budget.observe('', 20.0, 10.0, now_s))
+    assert seen[0] == 2
+    assert seen[-1] < 2
+
+
 def test_steps_give_up_more_and_more_of_the_settings_and_leave_the_rest_alone() -> None:
     config = from_values({'masks.max_masks': 100, 'masks.image_size': 640, 'vote.mode': 'hard'})
     taken = [degraded(config, step) for step in range(LAST + 1)]
