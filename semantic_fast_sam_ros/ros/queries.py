@@ -32,8 +32,9 @@ from semantic_fast_sam_ros.ros.diagnostics import STEADY
 from semantic_fast_sam_ros.ros.worker import LatestFrameWorker
 
 TOPIC, SPACE_TOPIC = '~/query', '~/features/space'
-TEXT, SPACE = 'text', 'space'  # slots of the worker
+TEXT, ANEW, SPACE = 'text', 'anew', 'space'  # slots of the worker
 LOOK_PERIOD_S = 0.5
+LOOKS_BACK = 3  # queries that came since then are told as a hurry: 1.0 to 1.5 s
 TRANSIENT_LOCAL = DurabilityPolicy.TRANSIENT_LOCAL
 KEPT = 64  # texts that may be heard twice
 SHOWN_CHARACTERS = 60
@@ -58,9 +59,10 @@ class Queries:
         """
         self._node, self._pipeline, self._config = node, pipeline, config
         self.current: Query | None = None
-        self._problem, self._asked, self._told_space = '', '', False
-        self._refused = 0
-        self._before = Counts()
+        self._problem, self._outdated, self._told_space = '', '', False
+        # Each is counted by one thread only: `+=` of two threads can lose one.
+        self._refused_unread = self._refused_encoding = 0
+        self._counts_before = deque([Counts()], maxlen=LOOKS_BACK)
         self._heard: deque[str] = deque(maxlen=KEPT)
         self._encode = self._encoder()
         self._jobs = LatestFrameWorker[Callable[[], None]](lambda job: job(), self._failed)
@@ -86,6 +88,10 @@ class Queries:
         return self._node.create_subscription(String, TOPIC, hear, profile, event_callbacks=silent)
 
     def _look(self) -> None:
+        self._counts_before.append(self._jobs.counts_of(TEXT))
+        self._look_for_latching()
+
+    def _look_for_latching(self) -> None:
         """Hear what senders that latch said before, by a subscription that only they match."""
         offers = self._node.get_publishers_info_by_topic(self._topic)
         latching = any(o.qos_profile.durability == TRANSIENT_LOCAL for o in offers)
@@ -128,8 +134,7 @@ class Queries:
 
     def refresh(self) -> None:
         """Encode what is looked for anew, beside other names in the vocabulary."""
-        if self.current is not None:
-            self._submit(self._asked)
+        self._jobs.submit(self._renew, ANEW)
 
     def _hear_latched(self, message: String) -> None:
         if message.data in self._heard:  # from a sender that is heard both ways
@@ -144,29 +149,53 @@ class Queries:
     def _take(self, text: str) -> None:
         try:
             asked = parse_query(text)
+            if asked is not None and self._encode is None:
+                raise ConfigError(self.lacking)
         except ConfigError as error:
-            self._refuse(error)
+            self._refused_unread += 1
+            self._problem = _refusal(error)
             return
-        if asked is not None and self._encode is None:
-            self._refuse(ConfigError(self.lacking))
-            return
-        self._asked = text
-        self._submit(text)
-
-    def _submit(self, text: str) -> None:
         self._jobs.submit(partial(self._set, text), TEXT)
 
     def _set(self, text: str) -> None:
         """Look for a text from the next image on. Runs on the worker's thread."""
+        try:
+            self.current = self._encoded(text)
+        except SemanticFastSamError as error:
+            self._refused_encoding += 1
+            self._problem = _refusal(error)
+        else:
+            self._problem = self._outdated = ''
+
+    def _renew(self) -> None:
+        """Encode what is looked for anew. Runs on the worker's thread, as `_set`.
+
+        What was refused meanwhile is not looked for, and what waits to be encoded comes of itself.
+        """
+        if self.current is None:
+            return
+        try:
+            self.current = self._encoded(self.current.text)
+        except SemanticFastSamError as error:
+            self._outdated = f'the query still counts beside the names of before: {error}'
+        else:
+            self._outdated = ''
+
+    def _encoded(self, text: str) -> Query | None:
+        """Return a text as a query beside the names of now; None for an empty one.
+
+        Raises:
+            ConfigError: as `QueryEncoder.encode`.
+        """
         config, encoder = self._config(), self._pipeline.encoder
-        if self._encode is not None and encoder is not None:
-            negatives = {
-                'clip.negatives': config.clip.negatives,
-                'query.negatives': config.query.negatives,
-            }
-            scale = sharpness(config.clip, encoder.model.scale)
-            self.current = self._encode.encode(text, self._pipeline.vocabulary, negatives, scale)
-        self._problem = ''
+        if self._encode is None or encoder is None:
+            return None
+        negatives = {
+            'clip.negatives': config.clip.negatives,
+            'query.negatives': config.query.negatives,
+        }
+        scale = sharpness(config.clip, encoder.model.scale)
+        return self._encode.encode(text, self._pipeline.vocabulary, negatives, scale)
 
     def _publish_space(self) -> None:
         encoder = self._pipeline.encoder
@@ -178,8 +207,7 @@ class Queries:
 
     def problem(self) -> str:
         """Return what is wrong with the last queries; '' if all is well."""
-        counts, before = self._jobs.counts_of(TEXT), self._before
-        self._before = counts
+        counts, before = self._jobs.counts_of(TEXT), self._counts_before[0]
         passed_over = counts.replaced - before.replaced
         hurry = ''
         if passed_over:
@@ -190,7 +218,7 @@ class Queries:
         mismatch = ''
         with contextlib.suppress(InvalidHandle):  # a transition in another thread removes it
             mismatch = connections.input_problem(self._node, self._subscription, CURE)
-        return mismatch or self._problem or hurry
+        return mismatch or self._problem or self._outdated or hurry
 
     def lack(self, topics: Collection[str]) -> str:
         """Return why topics that somebody takes stay silent; '' if they do not."""
@@ -201,12 +229,12 @@ class Queries:
     @property
     def facts(self) -> dict[str, str]:
         """What is looked for, and what became of the queries so far."""
-        counts = self._jobs.counts_of(TEXT)
+        counts, unread = self._jobs.counts_of(TEXT), self._refused_unread
         return {
             'query': _short(self.current.text) if self.current else '',
-            'queries_received': str(counts.received + self._refused),
+            'queries_received': str(counts.received + unread),
             'queries_passed_over': str(counts.replaced),
-            'queries_refused': str(self._refused),
+            'queries_refused': str(unread + self._refused_encoding),
         }
 
     @property
@@ -214,16 +242,13 @@ class Queries:
         """What to say where the labeller has no vectors."""
         return lacking_vectors(self._config().labeller)
 
-    def _refuse(self, error: SemanticFastSamError) -> None:
-        self._refused += 1
-        self._problem = f'query refused: {error}'
-
     def _failed(self, error: Exception) -> None:
-        if isinstance(error, SemanticFastSamError):
-            self._refuse(error)
-            return
         self._problem = f'query failed: {type(error).__name__}: {error}'
         self._node.get_logger().error(''.join(traceback.format_exception(error)))
+
+
+def _refusal(error: SemanticFastSamError) -> str:
+    return f'query refused: {error}'
 
 
 def _short(text: str) -> str:
