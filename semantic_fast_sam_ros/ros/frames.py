@@ -13,7 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from semantic_fast_sam_ros.core.base.errors import NetworkError
+from semantic_fast_sam_ros.core.base.errors import NetworkError, first_line
 from semantic_fast_sam_ros.core.base.stamps import stamp_ns
 from semantic_fast_sam_ros.core.images.decoding import UnknownEncodingError
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
@@ -29,13 +29,12 @@ from semantic_fast_sam_ros.ros.camera import Camera, Frame, Message
 from semantic_fast_sam_ros.ros.counts import Fate
 from semantic_fast_sam_ros.ros.depth import Labelled
 from semantic_fast_sam_ros.ros.diagnostics import AGE, RATE, STEADY
+from semantic_fast_sam_ros.ros.failures import Failures
 from semantic_fast_sam_ros.ros.queries import Queries
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 from semantic_fast_sam_ros.ros.worker import Outcome, Rest, attempt
 
 LOG_PERIOD_S = 5.0
-# So many unexpected errors in a row are no accident: the process ends, for launch to respawn it.
-FATAL_FAILURES = 50
 MEMORY_ADVICE = (
     'Caches were freed and the next images get less. If it goes on: lower masks.image_size, '
     'masks.max_masks or clip.batch'
@@ -84,20 +83,21 @@ class FrameProcessor:
             node: for its clock and its log.
             config: gives the settings as they stand.
             statistics: of all cameras.
-            give_up: is called after many unexpected errors in a row.
+            give_up: is called when nothing but failures came for too long, see `Failures`.
         """
         self.pipeline: SemanticFastSam | None = None
         self.queries: Queries | None = None
         self._node, self._config = node, config
         self._statistics, self._give_up = statistics, give_up
         self.budget = Budget()
-        self._failures_in_a_row = 0
+        self._failures = Failures()
         self._pass, self._relieved_pass = 0, -1  # the latter: the last that ran out of memory
         self._too_old_ms: float | None = None  # age of the last image, if it was dropped for it
 
     def reset(self) -> None:
         """Forget earlier failures and times."""
-        self._failures_in_a_row, self._too_old_ms = 0, None
+        self._too_old_ms = None
+        self._failures.forget()
         self.budget.reset()
 
     def problems(self) -> dict[str, str]:
@@ -226,7 +226,7 @@ class FrameProcessor:
         camera.recall(result, header, opened.size)
         camera.depth.offer(Labelled(image, result, header, config, found))
         publish_ms = 1000 * (time.perf_counter() - started)
-        self._failures_in_a_row = 0
+        self._failures.forget()
         stages = {
             'wait': opened.wait_ms,
             'decode': opened.decode_ms,
@@ -263,7 +263,7 @@ class FrameProcessor:
             )
 
     def failed(self, error: Exception) -> None:
-        """Log and count a frame's error; give up after many unexpected ones in a row."""
+        """Log and count a frame's error; give up after too many in a row."""
         if not self._node.context.ok():
             return  # shutting down: publishers are gone
         self._statistics.last_error = f'{type(error).__name__}: {error}'
@@ -272,8 +272,8 @@ class FrameProcessor:
         if Fate.of(error) is Fate.REFUSED:
             log.warning(f'image refused: {error}', **throttle)
             return
-        self._failures_in_a_row += 1
-        if ran_out(error):
+        exhausted, said_nothing = ran_out(error), isinstance(error, NetworkError)
+        if exhausted:
             traceback.clear_frames(error.__traceback__)  # they hold the image's tensors
             free_memory()
             if self._relieved_pass != self._pass:  # several cameras' images may have been in it
@@ -281,11 +281,10 @@ class FrameProcessor:
                 self.budget.relieve(time.monotonic())
             log.error(f'image dropped: out of memory: {error}. {MEMORY_ADVICE}', **throttle)
         else:
-            known = isinstance(error, NetworkError)
-            text = str(error) if known else ''.join(traceback.format_exception(error))
+            text = str(error) if said_nothing else ''.join(traceback.format_exception(error))
             log.error(f'image dropped: {text}', **throttle)
-        if self._failures_in_a_row >= FATAL_FAILURES:
-            log.fatal(f'{FATAL_FAILURES} images failed in a row: giving up')
+        if why := self._failures.add(exhausted or said_nothing, time.monotonic()):
+            log.fatal(f'{why}: giving up; the last: {first_line(error)}')
             self._give_up()
 
     def _age_ms(self, header: Header) -> float:

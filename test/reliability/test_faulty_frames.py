@@ -16,6 +16,7 @@ from semantic_fast_sam_ros.core.closed_set.labeller import ClosedSetLabeller
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
 from semantic_fast_sam_ros.core.networks import memory
 from semantic_fast_sam_ros.ros import conversions, frames
+from semantic_fast_sam_ros.ros.failures import FATAL_FAILURES
 from semantic_fast_sam_ros.ros.outputs import Outputs
 
 STAGES = {
@@ -194,5 +195,5 @@ def test_fifty_failures_in_a_row_end_the_node(  # the last one: the node of this
     broken = break_stage(monkeypatch, 'masks', ZeroDivisionError('injected'), times=10_000)
     rapidly(camera, lambda: running.node.failed)
     # One more may wait when the node gives up.
-    assert frames.FATAL_FAILURES <= broken.raised <= frames.FATAL_FAILURES + 1
+    assert FATAL_FAILURES <= broken.raised <= FATAL_FAILURES + 1
     assert not running.context.ok()

@@ -16,7 +16,8 @@ from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.config import Config, from_values
 from semantic_fast_sam_ros.ros.camera import Frame
 from semantic_fast_sam_ros.ros.counts import Fate
-from semantic_fast_sam_ros.ros.frames import FATAL_FAILURES, FrameProcessor
+from semantic_fast_sam_ros.ros.failures import FATAL_FAILURES
+from semantic_fast_sam_ros.ros.frames import FrameProcessor
 from semantic_fast_sam_ros.ros.statistics import FrameStatistics
 
 EXHAUSTED = torch.OutOfMemoryError('CUDA out of memory')
