@@ -15,6 +15,7 @@ from semantic_fast_sam_ros.bags.outcome import INCOMPLETE_INPUT
 from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import use_shared_memory
 from semantic_fast_sam_ros.core.base.signals import end_process, ignore_interrupts, interrupt_once
+from semantic_fast_sam_ros.ros.arguments import own_words
 from semantic_fast_sam_ros.tools.sources import Frame, open_source
 
 DEFAULT_RATE_HZ = 10.0
@@ -266,12 +267,10 @@ def _frames(arguments: argparse.Namespace, stream: Stream) -> Iterator[Frame]:
 
 def main_ros() -> NoReturn:
     """Run as a ROS executable: `ros2 run semantic_fast_sam_ros image_stream SOURCE ...`."""
-    from rclpy.utilities import remove_ros_args
-
     parser = argparse.ArgumentParser(prog='image_stream', description=__doc__)
     add_arguments(parser)
     try:
-        code = run(parser.parse_args(remove_ros_args(sys.argv)[1:]), sys.argv)
+        code = run(parser.parse_args(own_words(sys.argv[1:])), sys.argv)
     except SemanticFastSamError as error:
         print(f'image_stream: {error}', file=sys.stderr)
         code = 2

@@ -11,6 +11,7 @@ from typing import NoReturn
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import use_shared_memory
 from semantic_fast_sam_ros.core.base.signals import end_process
+from semantic_fast_sam_ros.ros.arguments import own_words
 
 PORT = 8765
 
@@ -82,12 +83,10 @@ async def _until_stopped() -> None:
 
 def main_ros() -> NoReturn:
     """Run as a ROS executable: `ros2 run semantic_fast_sam_ros view`."""
-    from rclpy.utilities import remove_ros_args
-
     parser = argparse.ArgumentParser(prog='view', description=__doc__)
     add_arguments(parser)
     try:
-        code = run(parser.parse_args(remove_ros_args(sys.argv)[1:]))
+        code = run(parser.parse_args(own_words(sys.argv[1:])))
     except SemanticFastSamError as error:
         print(f'view: {error}', file=sys.stderr)
         code = 2
