@@ -4,14 +4,12 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
-
-from semantic_fast_sam_ros.core.networks.model_files import models_of
-from semantic_fast_sam_ros.core.settings import profiles
 
 HEAVY = ('transformers', 'ultralytics', 'timm', 'open_clip', 'torchvision')
 SCIPY = ('scipy.sparse', 'scipy.stats', 'scipy.optimize')  # numba asks scipy itself its version
@@ -65,24 +63,33 @@ def test_doctor_and_help_import_nothing_heavy(words: list[str]) -> None:
     assert not imported(found, *HEAVY, *SCIPY, 'torch', 'numba', 'openvino')
 
 
+def write_checkpoint(place: Path) -> str:
+    tiny.write_semantic(place / 'semantic.pt')
+    return str(place / 'semantic.pt')
+
+
+def write_folder(place: Path) -> str:
+    return str(tiny.write_upernet(place / 'upernet'))
+
+
 @pytest.mark.skipif(not importlib.util.find_spec('openvino'), reason='openvino is not installed')
+@pytest.mark.parametrize(
+    ('write', 'library'), [(write_checkpoint, 'ultralytics'), (write_folder, 'transformers')]
+)
 def test_converted_networks_are_not_built_and_need_no_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[Path], str], library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('SEMANTIC_FAST_SAM_CACHE', str(tmp_path / 'cache'))
-    checkpoint = tmp_path / 'semantic.pt'
-    tiny.write_semantic(checkpoint)
-    settings = {'dense__model': str(checkpoint), 'trust_model_files': True, 'backend': 'openvino'}
+    settings = {'dense__model': write(tmp_path), 'trust_model_files': True, 'backend': 'openvino'}
     first, second = loaded('embedded', **settings), loaded('embedded', **settings)
-    assert 'ultralytics' in first['modules']  # to convert it, once
+    assert library in first['modules']  # to convert it, once
     assert second['built'] == [] and not imported(second, *HEAVY, *SCIPY)
 
 
 def test_shipped_profile_builds_only_what_is_not_converted() -> None:
     found = loaded('embedded')
     assert not imported(found, 'open_clip', 'ultralytics')
-    kinds = {model.kind for model in models_of(profiles.load_profile('embedded'))}
-    if kinds == {'checkpoint'} and importlib.util.find_spec('openvino'):
+    if importlib.util.find_spec('openvino'):
         assert found['built'] == [] and not imported(found, *HEAVY, *SCIPY)
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
-from semantic_fast_sam_ros.core.closed_set.dense import TransformersSegmenter, load_dense
+from semantic_fast_sam_ros.core.closed_set.dense import load_dense
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
+from semantic_fast_sam_ros.core.closed_set.hugging_face import TransformersSegmenter
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings.models import DenseSettings

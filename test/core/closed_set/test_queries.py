@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semantic_fast_sam_ros import SemanticFastSam
 from semantic_fast_sam_ros.core.base.errors import ConfigError
-from semantic_fast_sam_ros.core.closed_set.dense import TransformersSegmenter
+from semantic_fast_sam_ros.core.closed_set.hugging_face import TransformersSegmenter
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.settings.models import DenseSettings
 
