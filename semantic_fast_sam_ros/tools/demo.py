@@ -15,11 +15,14 @@ from typing import Any
 
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import PACKAGE, use_shared_memory
+from semantic_fast_sam_ros.core.base.signals import interrupt_once
 from semantic_fast_sam_ros.core.settings import profiles
+from semantic_fast_sam_ros.tools.demo_place import FOLDER, own_folder, own_namespace
 
-TOPIC = 'semantic_fast_sam_demo/image'
+TOPIC = 'semantic_fast_sam_demo/image'  # in the demo's namespace
 START_LIMIT_S = 300.0  # a slow disk and a download of models lie within
 END_LIMIT_S = 20.0
+LAST_IMAGES_S = 2.0  # before the node misses its camera: input.timeout_s
 DEFAULT_SECONDS = 30.0
 STATUS_PERIOD_S, LOGGED_STATUS_PERIOD_S = 0.5, 10.0  # on a terminal; in a file
 
@@ -46,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', default='', help="cpu, cuda:0, ... instead of the profile's")
     parser.add_argument(
-        '--output', type=Path, default=Path('demo_output'), help='folder (default: demo_output)'
+        '--output',
+        type=Path,
+        help=f'folder (default: {FOLDER}; {FOLDER}_2, ... while other demos write there)',
     )
 
 
@@ -61,32 +66,53 @@ def run(arguments: argparse.Namespace) -> int:
     }
     config = profiles.load_profile(arguments.profile, overrides)  # fails early, and clearly
     next(open_source(arguments.source))
-    arguments.output.mkdir(parents=True, exist_ok=True)
     _use_own_network()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_once()
     print(f'Starting the node (profile {arguments.profile}) ...', flush=True)
-    with tempfile.TemporaryDirectory() as folder, DemoObserver() as observer:
+    with (
+        own_folder(arguments.output) as output,
+        tempfile.TemporaryDirectory() as folder,
+        DemoObserver() as observer,
+        own_namespace(observer.taken) as namespace,
+    ):
+        if namespace:
+            _tell_namespace(arguments.profile, namespace, output)
+        observer.watch(namespace)
         counted = Path(folder) / 'count.json'
         # The camera publishes when the node subscribes; it starts up while the node does.
         with (
-            _process(_node_command(arguments, overrides)) as node,
-            _process(_stream_command(arguments, counted)) as stream,
-            _viewer(arguments.web),
+            _process(_node_command(arguments, overrides, namespace)) as node,
+            _process(_stream_command(arguments, counted, namespace)) as stream,
+            _viewer(arguments.web, namespace),
         ):
             try:
                 _wait_until_active(observer, node)
-                _watch(observer, node, _duration_s(arguments))
+                _watch(observer, {'node': node, 'camera': stream}, _duration_s(arguments))
             except KeyboardInterrupt:
                 print('\nInterrupted.')
+            reached = observer.before_first_label()
             _end(stream, observer)
-            observer.settle()
         published = json.loads(counted.read_text()) if counted.exists() else 0
         if not observer.labelled_frames:
-            print('No labelled image arrived. Last diagnostics:', observer.status_text)
+            print(f'Nothing was labelled yet, so there is no report: {reached}.')
             return 1
-        report = write_report(arguments.output, observer, published, config)
-    print(_summary(report, arguments.output))
+        report = write_report(output, observer, published, config)
+    print(_summary(report, output))
     return 0
+
+
+def _tell_namespace(profile: str, namespace: str, output: Path) -> None:
+    """Say where a demo is that runs beside another node.
+
+    Raises:
+        ConfigError: the profile is for another namespace.
+    """
+    profiles.read_parameter_file(profiles.profile_path(profile), f'{namespace}/{profiles.NODE}')
+    print(
+        f'There is another {profiles.NODE} here: the topics of this one begin with {namespace}/, '
+        f'its report goes to {output}.',
+        flush=True,
+    )
 
 
 def _duration_s(arguments: argparse.Namespace) -> float | None:
@@ -96,9 +122,12 @@ def _duration_s(arguments: argparse.Namespace) -> float | None:
     return DEFAULT_SECONDS if arguments.seconds is None else float(arguments.seconds)
 
 
-def _viewer(wanted: bool) -> AbstractContextManager[object]:
+def _viewer(wanted: bool, namespace: str) -> AbstractContextManager[object]:
     """Serve the web viewer for the time of a block; it prints its address."""
-    return _process([sys.executable, '-m', PACKAGE, 'view']) if wanted else nullcontext()
+    if not wanted:
+        return nullcontext()
+    command = [sys.executable, '-m', PACKAGE, 'view', '--node', f'{namespace}/{profiles.NODE}']
+    return _process([*command, '--port', '0'] if namespace else command)
 
 
 def _use_own_network() -> None:
@@ -107,19 +136,25 @@ def _use_own_network() -> None:
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
 
-def _node_command(arguments: argparse.Namespace, overrides: dict[str, str]) -> list[str]:
+def _node_command(
+    arguments: argparse.Namespace, overrides: dict[str, str], namespace: str
+) -> list[str]:
     profile = profiles.profile_path(arguments.profile)
     command = [sys.executable, '-m', f'{PACKAGE}.ros.process', '--ros-args', '--log-level', 'warn']
-    command += ['--params-file', str(profile), '-r', f'image:={TOPIC}']
+    command += ['--params-file', str(profile), '-r', f'image:={namespace}/{TOPIC}']
+    if namespace:
+        command += ['-r', f'__ns:={namespace}']
+    # The demo listens, but the node may learn of it seconds after the first image.
+    command += ['-p', 'rest_without_subscribers:=false']
     for name, value in overrides.items():
         command += ['-p', f'{name}:={json.dumps(value)}']
     return command
 
 
-def _stream_command(arguments: argparse.Namespace, counted: Path) -> list[str]:
+def _stream_command(arguments: argparse.Namespace, counted: Path, namespace: str) -> list[str]:
     command = [sys.executable, '-m', PACKAGE, 'stream', arguments.source, '--loop', '--wait']
-    command += ['--topic', TOPIC, '--rate', str(arguments.rate), '--count-file', str(counted)]
-    return command
+    command += ['--topic', f'{namespace}/{TOPIC}', '--rate', str(arguments.rate)]
+    return [*command, '--count-file', str(counted)]
 
 
 @contextmanager
@@ -138,11 +173,17 @@ def _process(command: list[str]) -> Iterator['subprocess.Popen[bytes]']:
 
 
 def _end(stream: 'subprocess.Popen[bytes]', observer: Any) -> None:
-    """End the camera while its last images' labels are received: waiting is no latency."""
+    """End the camera while its last images' labels are received: waiting is no latency.
+
+    The node is stopped before it can miss the camera and say so.
+    """
     stream.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + END_LIMIT_S
+    deadline = time.monotonic() + LAST_IMAGES_S
     while stream.poll() is None and time.monotonic() < deadline:
         observer.spin(0.05)
+    if observer.state == 'active':
+        observer.stop_node()
+        observer.settle()
 
 
 def _wait_until_active(observer: Any, node: 'subprocess.Popen[bytes]') -> None:
@@ -157,7 +198,9 @@ def _wait_until_active(observer: Any, node: 'subprocess.Popen[bytes]') -> None:
             raise SemanticFastSamError(f'the node was not active within {START_LIMIT_S:.0f} s')
 
 
-def _watch(observer: Any, node: 'subprocess.Popen[bytes]', seconds: float | None) -> None:
+def _watch(
+    observer: Any, processes: 'dict[str, subprocess.Popen[bytes]]', seconds: float | None
+) -> None:
     """Show a status line until the time is over; it counts from the first labelled image."""
     began: float | None = None
     next_status = 0.0
@@ -166,8 +209,9 @@ def _watch(observer: Any, node: 'subprocess.Popen[bytes]', seconds: float | None
         now = time.monotonic()
         if began is None and observer.labelled_frames:
             began = now
-        if node.poll() is not None:
-            raise SemanticFastSamError(f'the node ended with exit code {node.returncode}')
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise SemanticFastSamError(f'the {name} ended with exit code {process.returncode}')
         if now >= next_status:
             next_status = now + _show(observer.status_line())
     if sys.stdout.isatty():

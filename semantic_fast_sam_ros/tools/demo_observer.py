@@ -6,10 +6,13 @@ from types import TracebackType
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
@@ -17,7 +20,9 @@ from vision_msgs.msg import LabelInfo
 from semantic_fast_sam_ros.ros import qos
 from semantic_fast_sam_ros.ros.shutdown import shut_down
 
-NODE = '/semantic_fast_sam'
+NODE = 'semantic_fast_sam'
+DISCOVERY_S = 1.0  # nodes of this machine are known a tenth of it after the start
+STOP_S = 3.0
 OVERLAYS_KEPT = 12
 OVERLAY_PERIOD_S = 2.0
 
@@ -26,9 +31,11 @@ class DemoObserver(Node):
     """Subscribes to a running node as any other program would."""
 
     def __init__(self) -> None:
-        """Start ROS and subscribe."""
-        rclpy.init()
+        """Start ROS; Ctrl-C is the program's, which has more to hear after it."""
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         super().__init__('semantic_fast_sam_demo')
+        self._began = time.monotonic()
+        self.node = f'/{NODE}'  # that is watched
         self.labelled_frames = 0
         self.latencies_ms: list[float] = []
         self.arrivals: list[float] = []
@@ -40,10 +47,21 @@ class DemoObserver(Node):
         self._last_overlay = 0.0
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
-        depth = QoSProfile(depth=5)
-        self.create_subscription(Image, f'{NODE}/label_image', self._on_labels, depth)
-        self.create_subscription(Image, f'{NODE}/overlay', self._on_overlay, depth)
-        self.create_subscription(LabelInfo, f'{NODE}/label_info', self._on_info, qos.latched_qos())
+
+    def taken(self, namespace: str) -> bool:
+        """Return whether there is a node of our name in a namespace, '' or '/...'."""
+        while (left := self._began + DISCOVERY_S - time.monotonic()) > 0 and rclpy.ok():
+            self.spin(left)
+        return (NODE, namespace or '/') in self.get_node_names_and_namespaces()
+
+    def watch(self, namespace: str) -> None:
+        """Subscribe to the node in a namespace, '' or '/...'."""
+        self.node, depth = f'{namespace}/{NODE}', QoSProfile(depth=5)
+        self.create_subscription(Image, f'{self.node}/label_image', self._on_labels, depth)
+        self.create_subscription(Image, f'{self.node}/overlay', self._on_overlay, depth)
+        self.create_subscription(
+            LabelInfo, f'{self.node}/label_info', self._on_info, qos.latched_qos()
+        )
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def __enter__(self) -> 'DemoObserver':
@@ -79,11 +97,31 @@ class DemoObserver(Node):
             if rclpy.ok():
                 raise  # otherwise Ctrl-C came, at whatever moment
 
+    def stop_node(self) -> None:
+        """Deactivate the node: it finishes its image, and misses no camera any more."""
+        client = self.create_client(ChangeState, f'{self.node}/change_state')
+        request = ChangeState.Request()
+        request.transition.id = Transition.TRANSITION_DEACTIVATE
+        deadline, answer = time.monotonic() + STOP_S, None
+        while time.monotonic() < deadline and rclpy.ok() and not (answer and answer.done()):
+            if answer is None and client.service_is_ready():
+                answer = client.call_async(request)
+            self.spin(0.05)
+
     def settle(self) -> None:
         """Wait for one more round of diagnostics, so that the last frames are counted."""
         before, deadline = self.values, time.monotonic() + 3.0
         while self.values is before and time.monotonic() < deadline and rclpy.ok():
             self.spin(0.1)
+
+    def before_first_label(self) -> str:
+        """Return how far the start has come while nothing is labelled yet."""
+        if not self.state:
+            return 'the node was still starting and had not told its state'
+        if self.state != 'active':
+            return f'the node was {self.state}, its models were being loaded'
+        received = self.values.get('frames_received', '0')
+        return f'the node was active and had received {received} images ({self.status_text})'
 
     def rate_hz(self) -> float:
         """Return the arrivals a second from first to last."""
@@ -132,6 +170,6 @@ class DemoObserver(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(NODE):
+            if status.name.startswith(f'{self.node}:'):
                 self.values = {v.key: v.value for v in status.values}
                 self.status_text = status.message

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.tools import demo
 
 
@@ -34,10 +36,44 @@ def test_the_viewer_keeps_the_demo_running_unless_told_how_long(words, seconds):
 def test_the_viewer_is_a_process_of_its_own_only_if_asked_for(monkeypatch):
     started = []
     monkeypatch.setattr(demo, '_process', started.append)
-    with demo._viewer(False):
+    with demo._viewer(False, ''):
         assert started == []
-    demo._viewer(True)
-    assert started[0][-1] == 'view'
+    demo._viewer(True, '')
+    demo._viewer(True, '/demo_2')
+    first, second = (words[words.index('view') :] for words in started)
+    assert first == ['view', '--node', '/semantic_fast_sam']
+    assert second == ['view', '--node', '/demo_2/semantic_fast_sam', '--port', '0']
+
+
+def test_node_and_camera_meet_in_the_demos_namespace(tmp_path):
+    for namespace in ('', '/demo_2'):
+        node = demo._node_command(_arguments(), {'device': 'cpu'}, namespace)
+        camera = demo._stream_command(_arguments(), tmp_path / 'count.json', namespace)
+        topic = f'{namespace}/semantic_fast_sam_demo/image'
+        assert f'image:={topic}' in node and 'device:="cpu"' in node
+        assert (f'__ns:={namespace}' in node) == bool(namespace)
+        assert camera[camera.index('--topic') + 1] == topic
+
+
+@pytest.mark.parametrize(
+    ('values', 'told'),
+    [
+        ({}, 'the node was still starting and had not told its state'),
+        ({'state': 'unconfigured'}, 'the node was unconfigured, its models were being loaded'),
+        (
+            {'state': 'active', 'frames_received': '0'},
+            'the node was active and had received 0 images (no image on /image for 4 s)',
+        ),
+    ],
+)
+def test_before_the_first_label_it_is_told_how_far_the_start_has_come(values, told):
+    pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/setup')
+    from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
+
+    observer = SimpleNamespace(
+        state=values.get('state', ''), values=values, status_text='no image on /image for 4 s'
+    )
+    assert DemoObserver.before_first_label(observer) == told
 
 
 def test_the_status_is_drawn_over_on_a_terminal_only(monkeypatch, capsys):
@@ -53,9 +89,38 @@ def test_labels_are_received_until_the_camera_has_ended():
     stream = SimpleNamespace(
         send_signal=signals.append, poll=lambda: 0 if len(spins) == 3 else None
     )
-    demo._end(stream, SimpleNamespace(spin=spins.append))
+    done: list[str] = []
+    observer = SimpleNamespace(
+        spin=spins.append,
+        state='active',
+        stop_node=lambda: done.append(f'stopped after {len(spins)}'),
+        settle=lambda: done.append('settled'),
+    )
+    demo._end(stream, observer)
     assert signals == [signal.SIGINT]
-    assert len(spins) == 3
+    assert done == ['stopped after 3', 'settled']
+
+
+def test_a_camera_that_does_not_end_is_not_waited_for_until_the_node_misses_it(monkeypatch):
+    assert InputSettings().timeout_s > demo.LAST_IMAGES_S
+    monkeypatch.setattr(demo, 'LAST_IMAGES_S', 0.05)
+    done: list[str] = []
+    observer = SimpleNamespace(
+        spin=lambda seconds: None,
+        state='active',
+        stop_node=lambda: done.append('stopped'),
+        settle=lambda: None,
+    )
+    demo._end(SimpleNamespace(send_signal=lambda number: None, poll=lambda: None), observer)
+    assert done == ['stopped']
+
+
+def test_a_camera_that_ends_by_itself_ends_the_demo_with_a_sentence():
+    running, ended = SimpleNamespace(poll=lambda: None), SimpleNamespace(poll=lambda: 3)
+    ended.returncode = 3
+    observer = SimpleNamespace(spin=lambda seconds: None, labelled_frames=0)
+    with pytest.raises(SemanticFastSamError, match='the camera ended with exit code 3'):
+        demo._watch(observer, {'node': running, 'camera': ended}, 5.0)
 
 
 @pytest.mark.slow
