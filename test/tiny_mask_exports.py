@@ -30,8 +30,14 @@ def write(checkpoint: Path, file: Path, free: bool = False) -> Path:
     return file
 
 
-def write_tflite(file: Path, boxes_in: str) -> tuple[Path, Tensor, Tensor]:
-    """Write a network in int8 that says the same of each image; returns what that means."""
+def write_tflite(file: Path, boxes_in: str, floats: bool = False) -> tuple[Path, Tensor, Tensor]:
+    """Write a network that says the same of each image; returns what that means.
+
+    Args:
+        file: to write.
+        boxes_in: pixels, or something else for shares of the image.
+        floats: put out as they are, not in int8.
+    """
     tiny_tflite = pytest.importorskip('tiny_tflite', reason='ai-edge-litert is missing')
     graph = tiny_tflite.Graph((1, 32, 32, 3))
     anchors, coefficients = 16 + 4 + 1, 2
@@ -55,11 +61,13 @@ def write_tflite(file: Path, boxes_in: str) -> tuple[Path, Tensor, Tensor]:
     )
     both = [still, graph.constant(said)]
     listed = graph.operator('ADD', both, graph.tensor(said.shape), kind='AddOptions')
+    prototypes = torch.tensor([1.0, -1.0])[None, :, None, None].expand(1, 2, 8, 8)
+    if floats:
+        return graph.write(file, [listed, maps]), torch.from_numpy(said), prototypes
     scale = 0.25 if boxes_in == 'pixels' else 0.004
     outputs = [
         tiny_tflite.quantise(graph, listed, scale, -128),
         tiny_tflite.quantise(graph, maps, 0.01, 5),
     ]
     rounded = torch.from_numpy(np.round(said / scale) * scale)
-    prototypes = torch.tensor([1.0, -1.0])[None, :, None, None].expand(1, 2, 8, 8)
     return graph.write(file, outputs), rounded, prototypes

@@ -57,6 +57,15 @@ def _xml(folder: Path) -> Path:
     return folder / 'net.xml'
 
 
+def _folder(folder: Path) -> Path:
+    _xml(folder)
+    place = folder / 'net'
+    place.mkdir()
+    for file in folder.glob('net.[xb]*'):
+        file.rename(place / file.name)
+    return place
+
+
 def _xml_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
     return _onnx_labels(file.with_suffix('.onnx'), image)
 
@@ -93,6 +102,7 @@ def _tflite_labels(file: Path, image: NDArray[np.uint8]) -> Labels:
 KINDS: dict[str, tuple[Callable[[Path], Path], Callable[..., Labels]]] = {
     'onnx': (_onnx, _onnx_labels),
     'xml': (_xml, _xml_labels),
+    'folder': (_folder, _xml_labels),
     'tflite': (_tflite, _tflite_labels),
     'tflite in 8 bits': (_tflite_in_8_bits, _tflite_labels),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from harness import QUICK, Peer, RunningNode, header, until
+from harness import QUICK, Peer, active_node, header
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from tiny_mask_exports import SIZE, write, write_tflite
@@ -71,6 +71,10 @@ def _by_openvino(file: Path) -> Run:
 
 
 def _tflite(folder: Path) -> Path:
+    return write_tflite(folder / 'net.tflite', 'pixels', floats=True)[0]
+
+
+def _tflite_in_8_bits(folder: Path) -> Path:
     return write_tflite(folder / 'net.tflite', 'pixels')[0]
 
 
@@ -87,7 +91,8 @@ def _by_litert(file: Path) -> Run:
         found = []
         for port in interpreter.get_output_details():
             scale, zero = port['quantization']
-            found.append((interpreter.get_tensor(port['index']).astype(np.float32) - zero) * scale)
+            values = interpreter.get_tensor(port['index']).astype(np.float32)
+            found.append((values - zero) * scale if scale else values)
         return found
 
     return run
@@ -97,7 +102,8 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Run]]] = {
     'pt': (_checkpoint, _by_ultralytics),
     'onnx': (_onnx, _by_onnxruntime),
     'openvino': (_openvino, _by_openvino),
-    'tflite in 8 bits': (_tflite, _by_litert),
+    'tflite': (_tflite, _by_litert),
+    'tflite in 8 bits': (_tflite_in_8_bits, _by_litert),
 }
 
 
@@ -124,15 +130,34 @@ def test_live_masks_are_those_of_the_own_library(kind: str, peer: Peer, tmp_path
     make, by_its_own = KINDS[kind]
     file = make(tmp_path)
     image = np.random.default_rng(3).integers(0, 256, (*SIZE, 3), np.uint8)
-    running = RunningNode(masks__model=str(file), **named(SETTINGS))
-    try:
-        until(running.active, f'the node is active with {file.name}')
+    with active_node(masks__model=str(file), **named(SETTINGS)):
         inbox = peer.collect(Image, '/semantic_fast_sam/instances')
         message = peer.feed(peer.camera(), array_to_image(image, 'rgb8', header()), lambda: inbox)[
             -1
         ]
-    finally:
-        running.close()
     found = np.frombuffer(message.data, np.uint16).reshape(SIZE)
     assert len(np.unique(found)) > 3
     assert (found == expected(file, by_its_own(file), image)).mean() >= PARITY
+
+
+class NoNumbersForWhite(torch.nn.Module):
+    """Picks as an end-to-end head does, and says NaN of images that are nearly white."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        picks = torch.tensor([[[8.0, 4, 40, 36, 0.9, 1, 1, -1]]])
+        return picks + (0.9 - x.mean()).sqrt(), x[:, :2, ::4, ::4] + 0.5
+
+
+def test_an_image_of_which_the_network_says_no_numbers_costs_that_image_only(
+    peer: Peer, tmp_path: Path
+) -> None:
+    file = tmp_path / 'net.onnx'
+    torch.onnx.export(NoNumbersForWhite(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    white, grey = (np.full((*SIZE, 3), value, np.uint8) for value in (255, 100))
+    with active_node(masks__model=str(file), **named(SETTINGS)) as running:
+        inbox, camera = peer.collect(Image, '/semantic_fast_sam/instances'), peer.camera()
+        peer.feed(camera, array_to_image(white, 'rgb8', header()), lambda: running.counts.failed)
+        assert not inbox
+        peer.feed(camera, array_to_image(grey, 'rgb8', header()), lambda: inbox)
+        assert running.counts.refused == 0
+    assert np.frombuffer(inbox[-1].data, np.uint16).any()

@@ -45,7 +45,8 @@ class ExportedMaskNetwork:
             raise
         except Exception as error:  # whatever the libraries raise
             raise ModelError(f'{file} cannot be run on an image: {error}') from error
-        self._in_shares = bool(found[0][:, :BOX].max() < IN_PIXELS)
+        # Where a file keeps nothing of noise its boxes are zeros, and say nothing of their unit.
+        self._in_shares = 0 < float(found[0][:, :BOX].max()) < IN_PIXELS
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Run it on one image (1, 3, h, w) in [0, 1].

@@ -82,6 +82,21 @@ def test_an_end_to_end_head_has_picked(tmp_path: Path) -> None:
     assert which.tolist() == [[[17.0, 3.0]]]
 
 
+class PicksInWhite(Picks):
+    """Finds nothing in noise, as a file that suppresses by itself: zeros for each pick."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        picks, prototypes = super().forward(x)
+        return picks * (x.mean() > 0.9), prototypes
+
+
+def test_boxes_are_in_pixels_where_nothing_was_found_in_noise(tmp_path: Path) -> None:
+    file = tmp_path / 'net.onnx'
+    torch.onnx.export(PicksInWhite(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    found, *_ = ExportedMaskNetwork(file, Runtime(CPU, backend='auto'))(torch.ones(1, 3, *SIZE))
+    assert found[0, :4, 0].tolist() == [24, 20, 32, 32]
+
+
 class Other(nn.Module):
     """Puts out what no segmenting YOLO does."""
 
