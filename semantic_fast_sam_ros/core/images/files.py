@@ -18,6 +18,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from semantic_fast_sam_ros.core.base.errors import FrameError
+from semantic_fast_sam_ros.core.base.unfetched import PAGE, UNFETCHED
 from semantic_fast_sam_ros.core.images.tone import ToneMapper
 from semantic_fast_sam_ros.core.settings.node import MAXIMUM_PIXELS
 
@@ -35,11 +36,8 @@ OTHERS: dict[
     'an icon (ICO)': (0, (b'\0\0\1\0',)),
     'H.264 or H.265 video': (0, (b'\x00\x00\x00\x01', b'\x00\x00\x01')),
 }
-NOTHING = {  # what lies under a file's name when the file never came, by how it begins
-    'a page of the web': (b'<!DOCTYPE', b'<!doctype', b'<html', b'<?xml'),
-    'a pointer of Git LFS, whose file was not fetched (git lfs pull)': (
-        b'version https://git-lfs',
-    ),
+NOTHING = UNFETCHED | {  # what lies in the place of an image, by how it begins
+    PAGE: (*UNFETCHED[PAGE], b'<?xml'),
     'zeros, as a copy or a disk that failed leaves them': (bytes(16),),
 }
 ORIENTATION = 0x0112  # tag of EXIF and TIFF

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.unfetched import unfetched
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings.config import Config
@@ -24,6 +25,8 @@ HUBS = {
     'ViT-L-14-quickgelu/openai': 'timm/vit_large_patch14_clip_224.openai',
 }
 EXPORTED = ('.onnx', '.xml', '.tflite')
+TORCH_WEIGHTS = ('*.safetensors', 'pytorch_model*.bin')
+WEIGHTS = (*EXPORTED, '.bin', '.pt', '.pth', '.safetensors', '.ts')
 Kind = Literal['checkpoint', 'transformers', 'exported', 'open_clip', 'open_clip file']
 
 
@@ -40,6 +43,11 @@ class Model:
         Raises:
             ModelError: missing and not to be had, not trusted, or changed since it came.
         """
+        found = self._find(policy)
+        _require_fetched(found)
+        return found
+
+    def _find(self, policy: Policy) -> Path:
         if self.name.lower().endswith('.engine'):
             raise ModelError(
                 f'{self.name} is a TensorRT engine, which only runs on the kind of GPU and the '
@@ -54,6 +62,9 @@ class Model:
             return _clip_folder(self.name, policy)
         given = Path(self.name).expanduser()
         file = find_exported(given) if self.kind == 'exported' else given
+        if file is None and (several := _exported_in(given)):
+            names = ', '.join(each.name for each in several[:5]) + ', ...' * (len(several) > 5)
+            raise ModelError(f'{given} holds {len(several)} exported networks ({names}): name one')
         if file is None or not file.is_file():
             raise ModelError(f'no file {given} (of the kind {self.kind})')
         return file
@@ -91,8 +102,26 @@ def find_exported(path: Path) -> Path | None:
     """Return the network that a path names: a file, or the one in a folder; None without one."""
     if is_exported(path) and path.is_file():
         return path
-    found = [file for file in sorted(path.glob('*.*')) if is_exported(file)]
+    found = _exported_in(path)
     return found[0] if len(found) == 1 else None
+
+
+def _exported_in(folder: Path) -> list[Path]:
+    """Return the files in a folder whose names end as those of networks of other tools do."""
+    return [file for file in sorted(folder.glob('*.*')) if is_exported(file)]
+
+
+def _require_fetched(place: Path) -> None:
+    """Raise ModelError if what lies at a model's place, or in its folder, never came."""
+    beside = (file for file in sorted(place.glob('*.*')) if file.suffix.lower() in WEIGHTS)
+    for file in beside if place.is_dir() else [place]:
+        try:
+            with file.open('rb') as stream:
+                instead = unfetched(stream.read(32))
+        except OSError as error:
+            raise ModelError(f'{file} cannot be read: {error}') from error
+        if instead:
+            raise ModelError(f'{file} is no model: it is {instead}')
 
 
 def checkpoint(name: str) -> Model:
@@ -123,7 +152,9 @@ def dense_model(settings: DenseSettings) -> Model:
 def _exported(name: str) -> Model | None:
     """Return the network of another tool that a name stands for; None if it does for none."""
     path = Path(name).expanduser()
-    if is_exported(path) or find_exported(path) is not None:
+    inside = _exported_in(path)
+    for_torch = any(any(path.glob(pattern)) for pattern in TORCH_WEIGHTS)
+    if is_exported(path) or len(inside) == 1 or (inside and not for_torch):
         return Model(name, 'exported')
     return None
 

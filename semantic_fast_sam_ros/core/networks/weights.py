@@ -114,6 +114,8 @@ def pretrained_folder(name: str, policy: Policy, marker: str = 'config.json') ->
     """
     if here := local_folder(name, marker):
         return here
+    if any(place.is_dir() for place in _folders(name)) and not HUB_NAME.fullmatch(name):
+        raise _missing(name, _folders(name), f'the folder has no {marker}')
     try:
         folder = _cached_snapshot(name)
         if (folder is None or not (folder / marker).is_file()) and not policy.offline:
@@ -154,7 +156,7 @@ def _cached_snapshot(name: str) -> Path | None:
         return None
     except HFValidationError as error:
         reason = 'it is no folder, and no Hugging Face name either'
-        raise _missing(name, [Path(name), models_folder() / name], reason) from error
+        raise _missing(name, _folders(name), reason) from error
     if not pins_file(Path(found)).is_file():
         return None
     verify(Path(found))
@@ -219,5 +221,5 @@ def _trusted(path: Path, policy: Policy) -> Path:
 
 
 def _missing(name: str, places: list[Path], advice: str) -> ModelError:
-    looked = ', '.join(map(str, places))
+    looked = ', '.join(map(str, dict.fromkeys(places)))  # an absolute name is one place
     return ModelError(f'model {name!r} is not here (looked in {looked}): {advice}')

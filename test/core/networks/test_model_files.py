@@ -7,8 +7,17 @@ import pytest
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.loading import model_checksums
 from semantic_fast_sam_ros.core.networks import weights
-from semantic_fast_sam_ros.core.networks.model_files import HUBS, Model, hub_of, models_of, named
+from semantic_fast_sam_ros.core.networks.model_files import (
+    HUBS,
+    Model,
+    dense_model,
+    hub_of,
+    models_of,
+    named,
+)
+from semantic_fast_sam_ros.core.networks.weights import Policy
 from semantic_fast_sam_ros.core.settings import config, profiles
+from semantic_fast_sam_ros.core.settings.models import DenseSettings
 
 OFFLINE = weights.Policy(offline=True)
 
@@ -80,3 +89,40 @@ def test_a_name_alone_says_what_to_prefetch(name: str, kind: str) -> None:
 def test_hubs_of_the_profiles_are_where_open_clip_has_them() -> None:
     pytest.importorskip('open_clip', reason='open_clip_torch is not installed')
     assert {name: hub_of(name) for name in HUBS} == HUBS
+
+
+def a_model(place: Path) -> Model:
+    """The model that `dense.model` names with a place."""
+    return dense_model(DenseSettings(model=str(place)))
+
+
+def test_a_folder_with_several_exported_networks_asks_for_one(tmp_path: Path) -> None:
+    for name in ('a.onnx', 'b.tflite'):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=r'2 exported networks \(a\.onnx, b\.tflite\): name one'):
+        a_model(tmp_path).find(Policy())
+    (tmp_path / 'model.safetensors').touch()  # exports beside the model itself
+    assert a_model(tmp_path).kind == 'transformers'
+
+
+def test_a_folder_without_a_model_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=rf'in {tmp_path}\): the folder has no config\.json'):
+        a_model(tmp_path).find(Policy(offline=True))
+
+
+@pytest.mark.parametrize('name', ['net.onnx', 'net.pt', 'folder/model.safetensors'])
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        ('version https://git-lfs.github.com/spec/v1\noid sha256:0', 'a pointer of Git LFS'),
+        ('<!DOCTYPE html><html>Sign in</html>', 'a page of the web'),
+    ],
+)
+def test_what_never_came_is_told(name: str, content: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content)
+    (file.parent / 'config.json').write_text('{}')
+    place = file.parent if file.suffix == '.safetensors' else file
+    with pytest.raises(ModelError, match=rf'{file.name} is no model: it is {said}'):
+        a_model(place).find(Policy(offline=True, trust_model_files=True))
