@@ -13,6 +13,7 @@ from torch import Tensor
 from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
+from semantic_fast_sam_ros.core.networks.answers import require_finite
 from semantic_fast_sam_ros.core.networks.batching import turns
 from semantic_fast_sam_ros.core.networks.exported import (
     noted_classes,
@@ -34,6 +35,7 @@ SUMS_TO_ONE = 1e-3  # how far sums over probabilities may be from it
 BACKGROUND = 'background'
 NOBODYS = ('background', 'unlabelled', 'none of these')  # names for what no class has
 IGNORED = 255  # in maps of finished classes: none of them
+NO_NUMBERS = 'no numbers'
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Exit:
     """How a network puts its classes out."""
 
     index: int  # of the output
-    kind: str  # logits, shares, logit, share, classes, integer scores
+    kind: str  # logits, shares, logit, share, classes, integer scores, yes or no; NO_NUMBERS
     axis: int  # of the classes; 0 where there is none
     classes: int  # 0 where the output names the finished class of each pixel
     scale: float  # of quantised scores, else 0: value = (number - zero) * scale
@@ -78,6 +80,11 @@ class ExportedSegmenter:
         self._turn = turns(self._network)
         names = self._named_classes()
         self._exit = self._probe(len(names))
+        if self._exit.kind == NO_NUMBERS:
+            raise ModelError(
+                f'{file} says of an image of noise nothing but numbers that are none (NaN or '
+                'infinity): its weights are damaged, or it was exported with too few bits'
+            )
         self.class_names, self.left_out = self._complete(names)
 
     def segment(self, image: Tensor) -> DenseMap:
@@ -221,9 +228,12 @@ def _exit(index: int, values: Array, port: Port, expected: int, size: tuple[int,
     whole, many = values.dtype.kind in 'iub', classes > 1
     scale, zero = (port.scale, port.zero) if whole and many else (0.0, 0)
     scores = (values.astype(np.float32) - zero) * (scale or 1.0)
-    least, most = float(scores.min()), float(scores.max())
+    scores = scores[np.isfinite(scores)]
+    least, most = float(scores.min(initial=np.inf)), float(scores.max(initial=-np.inf))
     beyond: tuple[int, ...] = ()
-    if whole and many and not scale:
+    if not scores.size:
+        kind = NO_NUMBERS
+    elif whole and many and not scale:
         # Scores whose scale nobody knows tell which class is likeliest, and no more.
         kind = 'integer scores'
     elif many:
@@ -266,6 +276,8 @@ def _dense_map(
         device: for the map.
     """
     found = values[0] if exit.axis == 0 else np.moveaxis(values[0], exit.axis - 1, 0)
+    if found.dtype.kind == 'f' and exit.kind in ('classes', 'yes or no'):
+        require_finite('the segmenter', torch.from_numpy(np.ascontiguousarray(found)))
     if exit.kind == 'integer scores':
         return _one_hot(found.argmax(0), classes, device)
     if exit.kind == 'classes':

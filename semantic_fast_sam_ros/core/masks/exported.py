@@ -66,26 +66,29 @@ class ExportedMaskNetwork:
         if self._input.takes_bytes:
             pixels = np.round(pixels * 255).astype(np.uint8)
         outputs = self._session(self._input.batch(pixels))
-        found = [_real(v, p) for v, p in zip(outputs, self._session.outputs, strict=True)]
+        answers = list(zip(outputs, self._session.outputs, strict=True))
+        found = [_real(values, port) for values, port in answers]
         size = (int(batch.shape[2]), int(batch.shape[3]))
         try:
-            return _read(found, size)
+            read = _read(found, size)
         except ValueError as error:
             shapes = ', '.join(str(tuple(values.shape)) for values in outputs)
             raise ModelError(
                 f'{self._file} puts out {shapes} for {size[0]} x {size[1]} pixels: {error}'
             ) from error
+        if any(values.dtype.kind in 'iu' and not port.scale for values, port in answers):
+            known = '; LiteRT tells it: pip install ai-edge-litert'
+            raise ModelError(
+                f'{self._file} puts out integers, whose scale nobody tells'
+                + known * (self._file.suffix.lower() == '.tflite')
+            )
+        return read
 
 
 def _real(values: Array, port: Port) -> Tensor:
-    """Return what quantised numbers mean."""
-    if values.dtype.kind not in 'iu':
+    """Return what quantised numbers mean, where their scale is known."""
+    if values.dtype.kind not in 'iu' or not port.scale:
         return torch.from_numpy(np.ascontiguousarray(values, np.float32))
-    if not port.scale:
-        raise ModelError(
-            'the network puts out integers, and only LiteRT knows their scale: '
-            'pip install ai-edge-litert'
-        )
     return torch.from_numpy((values.astype(np.float32) - port.zero) * np.float32(port.scale))
 
 

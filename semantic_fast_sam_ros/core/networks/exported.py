@@ -22,6 +22,9 @@ from semantic_fast_sam_ros.core.settings.yaml_files import read_yaml
 Colour = tuple[float, float, float]
 NOTES = ('metadata.json', 'temp_meta.txt')  # of ultralytics, today's name and yesterday's
 MAX_NOTES = 1 << 20  # bytes
+HEAD = 4096  # bytes of a file that tell what it is
+WHERE = ('Exception from ', 'Check ')  # where in its own code OpenVINO was: it begins with that
+REASON_LINES = 5
 # What a text that is no notes raises when it is read.
 NO_NOTES = (
     *(OSError, ValueError, SyntaxError, TypeError, AttributeError, LookupError, StopIteration),
@@ -40,6 +43,8 @@ def open_exported(file: Path, runtime: Runtime) -> Session:
             f'{file} cannot be run on {runtime.device}: its content is no {file.suffix}, but '
             'damaged or another format'
         )
+    if file.suffix.lower() == '.xml' and not file.with_suffix('.bin').is_file():
+        raise ModelError(f'{file} lacks its weights: {file.stem}.bin is not beside it')
     problems, opened = [], []
     for name in _libraries(file, runtime):
         if importlib.util.find_spec(name.partition('.')[0]) is None:
@@ -51,10 +56,9 @@ def open_exported(file: Path, runtime: Runtime) -> Session:
             if not _hides_scales(file, opened[-1]):
                 return opened[-1]
         except Exception as error:  # whatever the libraries raise
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            # OpenVINO begins with where in its own code it was.
-            reason = next((x for x in lines if not x.startswith('Exception from')), 'unreadable')
-            problems.append(f'{name.partition(".")[0]}: {reason.strip()}')
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            told = [line for line in lines if not line.startswith(WHERE)][:REASON_LINES]
+            problems.append(f'{name.partition(".")[0]}: {" ".join(told) or "unreadable"}')
     if opened:
         return opened[0]
     raise ModelError(f'{file} cannot be run on {runtime.device}: {"; ".join(problems)}')
@@ -130,13 +134,14 @@ def _zipped_notes(file: Path) -> dict[str, str]:
 def _is_what_it_says(file: Path) -> bool:
     """Say whether a file begins as its ending says; ONNX, a protobuf, has no mark of its own."""
     with file.open('rb') as stream:
-        head = stream.read(64)
-    marks = {
-        '.tflite': head[4:8] == b'TFL3',
-        '.xml': head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'<'),
-    }
-    marks['.onnx'] = not any(marks.values())
-    return marks[file.suffix.lower()]
+        head = stream.read(HEAD)
+    is_tflite = head[4:8] == b'TFL3'
+    is_xml = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'<')
+    return {
+        '.tflite': is_tflite,
+        '.xml': is_xml and b'<net' in head,
+        '.onnx': not is_tflite and not is_xml,
+    }[file.suffix.lower()]
 
 
 def _hides_scales(file: Path, session: Session) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
-from semantic_fast_sam_ros.core.networks.sessions import Array, Port
+from semantic_fast_sam_ros.core.networks.sessions import Array, Port, numpy_type
 
 
 class LiteRtSession:
@@ -35,4 +35,4 @@ class LiteRtSession:
 
 def _port(port: Any) -> Port:
     shape = tuple(None if side < 0 else int(side) for side in port['shape_signature'])
-    return Port(shape, np.dtype(port['dtype']), *port['quantization'])
+    return Port(shape, numpy_type(np.dtype(port['dtype']).name), *port['quantization'])

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +10,7 @@ from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.networks import conversions
 from semantic_fast_sam_ros.core.networks.conversions import ANY, IMAGE, Build, Shape
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
-from semantic_fast_sam_ros.core.networks.sessions import Array, Port
+from semantic_fast_sam_ros.core.networks.sessions import Array, Port, numpy_type
 
 # ONNX Runtime's words where NumPy has others.
 NUMPY_TYPES = {'float': 'float32', 'double': 'float64'}
@@ -32,7 +31,7 @@ class OnnxSession:
         self.inputs = tuple(_port(port) for port in self._session.get_inputs())
         self.outputs = tuple(_port(port) for port in self._session.get_outputs())
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self._name = self._session.get_inputs()[0].name
+        self._name = next((port.name for port in self._session.get_inputs()), '')
 
     def __call__(self, batch: Array) -> list[Array]:
         """Run it on a batch."""
@@ -44,7 +43,7 @@ def _port(port: Any) -> Port:
     name = port.type.removeprefix('tensor(').removesuffix(')')
     # A dimension that may change has a name.
     shape = tuple(side if isinstance(side, int) else None for side in port.shape)
-    return Port(shape, np.dtype(NUMPY_TYPES.get(name, name)))
+    return Port(shape, numpy_type(NUMPY_TYPES.get(name, name)))
 
 
 def _providers(runtime: Runtime) -> list[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from semantic_fast_sam_ros.core.networks import conversions
 from semantic_fast_sam_ros.core.networks.conversions import IMAGE, Build, Shape
 from semantic_fast_sam_ros.core.networks.recording import Recorder
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
-from semantic_fast_sam_ros.core.networks.sessions import Array, Port
+from semantic_fast_sam_ros.core.networks.sessions import Array, Port, no_numbers, numpy_type
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,10 @@ def _compile(network: Path | Any, runtime: Runtime) -> Any:
 
 def _port(port: Any) -> Port:
     shape = tuple(None if side.is_dynamic else side.get_length() for side in port.partial_shape)
-    return Port(shape, np.dtype(port.element_type.to_dtype()))
+    found = port.element_type.to_dtype()
+    if openvino().Type(found) != port.element_type:  # float16 for bfloat16, bytes for fewer bits
+        raise no_numbers(port.element_type.get_type_name())
+    return Port(shape, numpy_type(found.name))
 
 
 class OpenVinoNetwork:

@@ -6,7 +6,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from semantic_fast_sam_ros.core.base.errors import ModelError
+
 Array = NDArray[Any]
+NUMBERS = 'biuf'  # kinds of NumPy's types
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,29 @@ class Port:
     # Of quantised numbers: value = (number - zero) * scale. Not known where the scale is 0.
     scale: float = 0.0
     zero: int = 0
+
+
+def numpy_type(name: str) -> np.dtype[Any]:
+    """Return the type of an input's or an output's numbers, by its name.
+
+    Raises:
+        ModelError: NumPy has no such numbers: bfloat16, texts, lists.
+    """
+    try:
+        found = np.dtype(name)
+    except TypeError as error:
+        raise no_numbers(name) from error
+    if found.kind not in NUMBERS:
+        raise no_numbers(name)
+    return found
+
+
+def no_numbers(name: str) -> ModelError:
+    """Return what is wrong with an input or an output of a type that NumPy does not have."""
+    return ModelError(
+        f'an input or output is of the type {name}: export the network with float32, float16 or '
+        'whole numbers there'
+    )
 
 
 class Session(Protocol):

@@ -101,6 +101,24 @@ def test_as_many_rows_as_classes_do_not_turn_the_map(last: bool, tmp_path: Path)
     assert_labels(segmenter_of(write(tmp_path / 'net.onnx', Ending(spread)), settings), expected())
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64])
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_pixels_and_scores_may_have_other_bits(
+    backend: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    network = Ending(lambda x: x.to(dtype), begin=lambda x: x.float())
+    file = write(tmp_path / 'net.onnx', network, dtype=dtype)
+    with torch.no_grad():
+        rounded = Tiny()(batch_of(picture()).to(dtype).float())[0].to(dtype)
+    assert_labels(segmenter_of(file, backend=backend), rounded.argmax(0).numpy())
+
+
+@pytest.mark.parametrize('dtype', [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_finished_classes_may_be_one_hot(dtype: torch.dtype, tmp_path: Path) -> None:
+    network = Ending(lambda x: functional.one_hot(x.argmax(1), 4).permute(0, 3, 1, 2).to(dtype))
+    assert_labels(segmenter_of(write(tmp_path / 'net.onnx', network)), expected())
+
+
 def test_pixels_may_be_wider_integers(tmp_path: Path) -> None:
     network = Ending(lambda x: x, begin=lambda x: x.float() / 255)
     file = write(tmp_path / 'net.onnx', network, dtype=torch.int32)

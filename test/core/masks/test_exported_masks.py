@@ -112,6 +112,20 @@ def test_other_networks_are_refused_with_what_would_fit(tmp_path: Path) -> None:
         FastSamGenerator(file, SETTINGS, Runtime(CPU, backend='auto'))
 
 
+class Integers(Other):
+    """Puts out a finished class of each pixel."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x.argmax(1),)
+
+
+def test_maps_of_classes_are_no_masks(tmp_path: Path) -> None:
+    file = tmp_path / 'other.onnx'
+    torch.onnx.export(Integers(), (torch.rand(1, 3, *SIZE),), file, dynamo=False)
+    with pytest.raises(ModelError, match=r'puts out \(1, 64, 96\) .*a segmenting YOLO puts out'):
+        FastSamGenerator(file, SETTINGS, Runtime(CPU, backend='auto'))
+
+
 @pytest.mark.parametrize('boxes_in', ['pixels', 'shares of the image'])
 def test_quantised_numbers_mean_what_the_file_says(boxes_in: str, tmp_path: Path) -> None:
     file, said, prototypes = write_tflite(tmp_path / 'net.tflite', boxes_in)
