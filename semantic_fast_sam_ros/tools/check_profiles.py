@@ -2,9 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,9 +31,14 @@ HEAD = [
     'loaded in s',
     's an image',
     'MB at most',
-    'masks',
+    'masks, each photo',
     'classes found, % of pixels',
 ]
+INTRODUCTION = """
+Each profile loaded its models and labelled the same three photos, in a process of its own, whose
+most memory is told. A class has one colour on the pictures of a profile, and its name on it; what
+has no label looks as in the photo.
+"""
 WORDS = (len(HEAD) - 1,)  # columns that are no figures
 
 
@@ -58,11 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
         print('nothing was downloaded; --yes agrees beforehand', file=sys.stderr)
         return 2
     trials: list[Trial] = []
-    _write(arguments, trials, offers)  # a place that takes no file is better known now
+    _write(arguments, configs, trials, offers)  # a place that takes no file is better known now
     for name, config in configs.items():
         print(f'{name} …', file=sys.stderr, flush=True)
         trials.append(try_profile(name, config))
-        _write(arguments, trials, offers)  # what is done stays, whatever comes
+        _write(arguments, configs, trials, offers)  # what is done stays, whatever comes
     print(_tables(trials))
     failed = sum(bool(trial.problem) for trial in trials)
     return 0 if not failed else 1 if failed == len(trials) else INCOMPLETE_INPUT
@@ -116,18 +123,29 @@ def _line(trial: Trial) -> list[str]:
     ]
 
 
-def _write(arguments: argparse.Namespace, trials: Sequence[Trial], offers: list[Offer]) -> None:
+def _write(
+    arguments: argparse.Namespace,
+    configs: Mapping[str, Config],
+    trials: Sequence[Trial],
+    offers: list[Offer],
+) -> None:
     content = report.report([trial.figures() for trial in trials], []) | {
         'models': [vars(each) | {'model': each.model.name} for each in offers]
     }
     if arguments.json:
         report.write_json(arguments.json, content)
     if arguments.html:
-        report.write_text(arguments.html, _page(trials, content['machine']))
+        report.write_text(arguments.html, _page(configs, trials, content))
 
 
-def _page(trials: Sequence[Trial], machine: str) -> str:
-    sections = [f'<h1>Profiles, tried</h1><p>{escape(machine)}</p>']
+def _page(
+    configs: Mapping[str, Config], trials: Sequence[Trial], content: Mapping[str, Any]
+) -> str:
+    day = datetime.now(timezone.utc).date()
+    commit = f', commit {content["commit"]}' if content['commit'] else ''
+    where = f'{day}, {content["machine"]}{commit}'
+    sections = ['<h1>Profiles, tried with their models</h1>', f'<p>{INTRODUCTION}</p>']
+    sections.append(f'<p>{escape(where)}</p>')
     sections += [
         f'<p><b>{escape(trial.profile)} failed:</b> {escape(trial.problem)}</p>'
         for trial in trials
@@ -138,7 +156,8 @@ def _page(trials: Sequence[Trial], machine: str) -> str:
         sections.append(html.table((HEAD, [_line(trial) for trial in good]), WORDS))
     for trial in good:
         pictures = ''.join(html.picture(_small(image)) for image in trial.overlays)
-        sections.append(f'<h2>{escape(trial.profile)}</h2>')
+        models = ', '.join(model.name for model in models_of(configs[trial.profile]))
+        sections.append(f'<h2>{escape(trial.profile)}</h2><p>{escape(models)}</p>')
         sections.append(f'<figure><div class="row">{pictures}</div></figure>')
     return html.page('Profiles, tried', sections)
 

@@ -78,6 +78,7 @@ def test_profiles_are_tried_and_one_that_fails_lets_the_others_go_on(
     written = page.read_text()
     assert written.count('<img') == 2 * len(profile_trial.PHOTOS)
     assert written.index('yoloe failed') < written.index('<table')
+    assert '<h2>cityscapes_fast</h2><p>FastSAM-s.pt, yolo26n-sem.pt</p>' in written
     assert len(written) < 2e6
 
 
