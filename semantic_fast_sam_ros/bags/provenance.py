@@ -7,7 +7,7 @@ from typing import Any
 
 from semantic_fast_sam_ros.bags.job import Job
 from semantic_fast_sam_ros.bags.writer import write_whole
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
 from semantic_fast_sam_ros.core.loading import model_checksums
 from semantic_fast_sam_ros.core.settings.config import Config, flatten
 
@@ -48,7 +48,9 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise ConfigError(f'{folder} holds no run to resume: {FILE}: {error}') from error
+        raise ConfigError(
+            f'{folder} holds no run to resume: {FILE}: {reason_of(error)}'
+        ) from error
     return content
 
 

@@ -32,7 +32,7 @@ from semantic_fast_sam_ros.bags.recording_files import (
 )
 from semantic_fast_sam_ros.bags.sqlite_reader import SqliteReader
 from semantic_fast_sam_ros.bags.types import MAXIMUM_NS, MINIMUM_NS, Loss, Message, Topic
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
 
 COPY_BYTES = 1 << 20
 LZ4_MAGIC = b'\x04\x22\x4d\x18'
@@ -150,7 +150,7 @@ class BagReader:
             plain = self._unpack(file) if is_compressed(file) else file
             storage = McapReader(plain) if kind == MCAP else SqliteReader(plain)
         except (OSError, sqlite3.Error) as error:
-            self._note([Loss(file.name, f'cannot be opened: {error}')])
+            self._note([Loss(file.name, f'cannot be opened: {reason_of(error)}')])
         try:
             if storage is not None:
                 self._note(storage.losses)

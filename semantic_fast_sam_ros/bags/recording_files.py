@@ -13,7 +13,7 @@ import yaml
 import zstandard
 
 from semantic_fast_sam_ros.bags.types import Loss
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
 from semantic_fast_sam_ros.core.images.files import what_instead
 from semantic_fast_sam_ros.core.images.walking import (
     IMAGE_SUFFIXES,
@@ -185,7 +185,7 @@ def read_metadata(folder: Path) -> Metadata:
         paths = known.get('relative_file_paths') or []
         found = Metadata(list(dict.fromkeys(PureWindowsPath(str(path)).name for path in paths)))
     except (OSError, yaml.YAMLError, TypeError) as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ValueError(reason_of(error).splitlines()[0]) from error
     for entry in _entries(known, 'files'):
         with suppress(KeyError, TypeError, ValueError):
             found.file_messages[PureWindowsPath(entry['path']).name] = int(entry['message_count'])

@@ -20,7 +20,7 @@ from semantic_fast_sam_ros.bags.reader import BagReader
 from semantic_fast_sam_ros.bags.statistics import Statistics
 from semantic_fast_sam_ros.bags.tracking import RecordingTracks, require_resumable
 from semantic_fast_sam_ros.bags.writer import BagWriter
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
 from semantic_fast_sam_ros.core.masks.types import SegmentationResult
 from semantic_fast_sam_ros.core.objects.feature_space import feature_space, lacking_vectors
 from semantic_fast_sam_ros.core.open_vocabulary.interface import MaskEncoder
@@ -105,7 +105,7 @@ def label_recording(
     try:
         writer = open_writer(folder, job, run)
     except OSError as error:
-        raise ConfigError(f'cannot write to {folder}: {error}') from error
+        raise ConfigError(f'cannot write to {folder}: {reason_of(error)}') from error
     started = time.monotonic()
     try:
         done = writer.recover(labeller.replay) if going_on else 0

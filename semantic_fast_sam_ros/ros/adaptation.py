@@ -7,6 +7,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
+from semantic_fast_sam_ros.core.base.errors import reason_of
 from semantic_fast_sam_ros.core.loading import clip_identity
 from semantic_fast_sam_ros.core.open_vocabulary import adaptation_file
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
@@ -81,4 +82,4 @@ class KeptAdaptations(Adaptations):
         try:
             adaptation_file.save(self._file, self.states(), self._model)
         except OSError as error:
-            log.error(f'clip.adaptation_file {self._file} is not written: {error}')
+            log.error(f'clip.adaptation_file {self._file} is not written: {reason_of(error)}')

@@ -16,7 +16,7 @@ from typing import Any
 from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
 from semantic_fast_sam_ros.core.base.folders import PACKAGE, use_shared_memory
 from semantic_fast_sam_ros.core.base.signals import interrupt_once
-from semantic_fast_sam_ros.core.settings import profiles
+from semantic_fast_sam_ros.core.settings import profiles, vocabulary_files
 from semantic_fast_sam_ros.tools.demo_place import FOLDER, own_folder, own_namespace
 
 TOPIC = 'semantic_fast_sam_demo/image'  # in the demo's namespace
@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         name: value for name in ('vocabulary', 'device') if (value := getattr(arguments, name))
     }
     config = profiles.load_profile(arguments.profile, overrides)  # fails early, and clearly
+    vocabulary_files.requested(config)
     next(open_source(arguments.source))
     _use_own_network()
     interrupt_once()

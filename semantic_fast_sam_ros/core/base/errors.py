@@ -33,6 +33,11 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f' (known: {", ".join(options[:20])}{", ..." if len(options) > 20 else ""})'
 
 
+def reason_of(error: Exception) -> str:
+    """Return what an error says, for a message that has named the file already."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of what an error says, or else its kind."""
     return next(iter(str(error).splitlines()), type(error).__name__)

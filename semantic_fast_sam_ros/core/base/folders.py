@@ -25,6 +25,11 @@ def resource_folder(name: str) -> Path:
     return found
 
 
+def looked_in(path: Path) -> str:
+    """Return ' in /the/folder' that a relative path begins in, '' for another."""
+    return '' if path.is_absolute() else f' in {Path.cwd()}'
+
+
 def cache_folder() -> Path:
     """Return the one folder that this package and its libraries write to."""
     chosen = os.environ.get('SEMANTIC_FAST_SAM_CACHE')

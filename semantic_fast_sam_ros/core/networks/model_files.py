@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semantic_fast_sam_ros.core.base.errors import ModelError
+from semantic_fast_sam_ros.core.base.folders import looked_in
 from semantic_fast_sam_ros.core.base.unfetched import unfetched
 from semantic_fast_sam_ros.core.networks import weights
 from semantic_fast_sam_ros.core.networks.weights import Policy
@@ -27,6 +28,10 @@ HUBS = {
 EXPORTED = ('.onnx', '.xml', '.tflite')
 TORCH_WEIGHTS = ('*.safetensors', 'pytorch_model*.bin')
 WEIGHTS = (*EXPORTED, '.bin', '.pt', '.pth', '.safetensors', '.ts')
+BY_PATH = {
+    'exported': 'a network that was exported is named',
+    'open_clip file': 'a file of weights for clip.checkpoint is named',
+}
 Kind = Literal['checkpoint', 'transformers', 'exported', 'open_clip', 'open_clip file']
 
 
@@ -66,7 +71,9 @@ class Model:
             names = ', '.join(each.name for each in several[:5]) + ', ...' * (len(several) > 5)
             raise ModelError(f'{given} holds {len(several)} exported networks ({names}): name one')
         if file is None or not file.is_file():
-            raise ModelError(f'no file {given} (of the kind {self.kind})')
+            raise ModelError(
+                f'no file {given}{looked_in(given)}: {BY_PATH[self.kind]} by its path'
+            )
         return file
 
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
 from semantic_fast_sam_ros.core.open_vocabulary.adaptation import State
 
 FORMAT = 'semantic_fast_sam_ros clip.adaptation 1'
@@ -63,7 +63,9 @@ def load(path: Path, model: str, dimension: int, device: torch.device) -> dict[s
             told = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ConfigError(f'clip.adaptation_file {path} cannot be read: {error}') from error
+        raise ConfigError(
+            f'clip.adaptation_file {path} cannot be read: {reason_of(error)}'
+        ) from error
     if told.get('format') != FORMAT:
         raise ConfigError(f'clip.adaptation_file {path} holds no names that have settled')
     if told.get('model') != model:

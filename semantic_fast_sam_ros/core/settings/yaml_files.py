@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from semantic_fast_sam_ros.core.base.errors import ConfigError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, reason_of
+from semantic_fast_sam_ros.core.base.folders import looked_in
 
 MAXIMUM_VALUES = 100_000  # of a YAML file, aliases written out
 
@@ -24,7 +25,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'cannot read {path}: {error}') from error
+        raise ConfigError(f'cannot read {path}{looked_in(path)}: {reason_of(error)}') from error
 
 
 def parse_yaml(text: str, source: str) -> Any:

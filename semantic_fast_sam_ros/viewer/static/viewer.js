@@ -169,8 +169,10 @@ function showSought(text) {
 function showFound(found) {
   if (!sought) return;
   const percent = (value) => `${Math.round(100 * value)} %`;
-  if (!found) find('found').textContent = 'No answer of the node; its message above may say why.';
-  else if (!found.count) {
+  if (!found) {
+    find('found').textContent = 'No answer yet. The first may take some seconds. If none comes: '
+      + 'do images arrive, and does the message above say what is wrong?';
+  } else if (!found.count) {
     find('found').textContent = `Nothing here is ${sought} (likeliest mask: ${percent(found.best)}).`;
   } else {
     const masks = found.first.map(([id, name, score]) => `${name} ${percent(score)} (mask ${id})`);

@@ -1,5 +1,6 @@
 """One lookup says for a configuration which files its models are, whoever asks."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,17 @@ def test_a_clip_file_is_meant_instead_of_its_architecture(tmp_path: Path) -> Non
     (model,) = _models(labeller='clip', clip__model='MobileCLIP2-S0', clip__checkpoint=str(file))[
         1:
     ]
-    with pytest.raises(ModelError, match=r'no file .*clip\.safetensors'):
+    told = f'no file {file}: a file of weights for clip.checkpoint is named by its path'
+    with pytest.raises(ModelError, match=re.escape(told)):
         model.find(OFFLINE)
     file.write_bytes(b'')
     assert model.find(OFFLINE) == file
+
+
+def test_a_network_that_is_not_there_is_told_with_the_folder_that_was_looked_in() -> None:
+    told = f'no file no.onnx in {Path.cwd()}: a network that was exported is named by its path'
+    with pytest.raises(ModelError, match=re.escape(told)):
+        _models(dense__model='no.onnx')[1].find(OFFLINE)
 
 
 @pytest.mark.parametrize(
