@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic_fast_sam_ros.benchmarking import machine
-from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError, reason_of
 from semantic_fast_sam_ros.core.networks import weights
 
 Entry = dict[str, Any]
@@ -67,7 +67,8 @@ def read_peers(paths: Sequence[Path]) -> list[Entry]:
             place = {'machine': content['machine'], 'commit': content['commit']}
             found += [{**entry, **place} for entry in content['peers']]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f'--peers: {path} is no report of benchmarks/: {error}') from error
+            why = reason_of(error)
+            raise ConfigError(f'--peers: {path} is no report of benchmarks/: {why}') from error
     return found
 
 

@@ -57,6 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0 if frames were labelled."""
+    try:
+        return _demonstrate(arguments)
+    except KeyboardInterrupt:  # later ones are taken below, where there may be something to report
+        print('\nInterrupted before the node was started.')
+        return 1
+
+
+def _demonstrate(arguments: argparse.Namespace) -> int:
     from semantic_fast_sam_ros.tools.demo_observer import DemoObserver
     from semantic_fast_sam_ros.tools.demo_report import write_report
     from semantic_fast_sam_ros.tools.sources import open_source

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from semantic_fast_sam_ros.core.base.errors import SemanticFastSamError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, SemanticFastSamError
 from semantic_fast_sam_ros.core.settings.node import InputSettings
 from semantic_fast_sam_ros.tools import demo
 
@@ -53,6 +53,15 @@ def test_node_and_camera_meet_in_the_demos_namespace(tmp_path):
         assert f'image:={topic}' in node and 'device:="cpu"' in node
         assert (f'__ns:={namespace}' in node) == bool(namespace)
         assert camera[camera.index('--topic') + 1] == topic
+
+
+def test_a_profile_for_another_namespace_ends_a_second_demo_before_it_starts(tmp_path, capsys):
+    demo._tell_namespace('embedded', '/demo_2', tmp_path)
+    assert f'begin with /demo_2/, its report goes to {tmp_path}' in capsys.readouterr().out
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/semantic_fast_sam:\n  ros__parameters:\n    device: cpu\n')
+    with pytest.raises(ConfigError, match='sets nothing for /demo_2/semantic_fast_sam'):
+        demo._tell_namespace(str(mine), '/demo_2', tmp_path)
 
 
 @pytest.mark.parametrize(
