@@ -46,8 +46,9 @@ def parse_list(text: str) -> Vocabulary:
     for brackets in BRACKETS:
         if body.startswith(brackets[0]) and body.endswith(brackets[1]):
             body = body[1:-1].strip()
-    lines = [line.strip().removeprefix('- ') for line in body.splitlines() if line.strip()] or ['']
-    return _of_entries([entry for line in lines for entry in re.split('[,;]', line)], repr(text))
+    lines = [line.strip().removeprefix('- ') for line in body.splitlines() if line.strip()]
+    one_break = re.sub(r'([,;|])\n', r'\1', '\n'.join(lines))  # a comma and a new line are one
+    return _of_entries(re.split('[,;\n]', one_break), repr(text))
 
 
 def load(path: Path) -> Vocabulary:

@@ -22,12 +22,19 @@ NAMES = ('road', 'car', 'sky')
         '[\'road\', "car", sky]',
         'road\ncar\nsky\n',
         '- road\n- car\n- sky\n',
-        'road,\ncar;sky'.replace(',\n', '\n'),
+        'road,\n  car;\r\n\nsky',
+        '[road,\n car, sky\n]',
+        '- road,\n- car,\n- sky',
         'classes:\n- name: road\n- car\n- {name: sky}\n',
     ],
 )
 def test_a_list_is_read_however_it_is_written(text: str) -> None:
     assert resolve(text).names == NAMES
+
+
+def test_a_name_may_go_on_in_the_next_line() -> None:
+    found = resolve('road |\n  street, car')
+    assert found.names == ('road', 'car') and found.classes[0].prompts == ('road', 'street')
 
 
 @pytest.mark.parametrize('ending', ['txt', 'TXT', 'names'])
