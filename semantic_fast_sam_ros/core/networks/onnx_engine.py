@@ -62,7 +62,7 @@ def _providers(runtime: Runtime) -> list[tuple[str, dict[str, Any]]]:
     else:
         name = 'CUDAExecutionProvider' if runtime.device.type == 'cuda' else 'CPUExecutionProvider'
     if name not in onnxruntime.get_available_providers():
-        raise ModelError(f'this onnxruntime lacks {name}')
+        raise ModelError(f'this onnxruntime lacks {name}: the package onnxruntime-gpu has it')
     return [(name, options)]
 
 

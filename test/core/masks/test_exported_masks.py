@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from semantic_fast_sam_ros.core.base.errors import ModelError
 from semantic_fast_sam_ros.core.masks.exported import ExportedMaskNetwork
 from semantic_fast_sam_ros.core.masks.fastsam import FastSamGenerator
-from semantic_fast_sam_ros.core.networks.model_files import mask_model
+from semantic_fast_sam_ros.core.networks.model_files import Model, dense_model, mask_model
 from semantic_fast_sam_ros.core.networks.runtime import Runtime
 from semantic_fast_sam_ros.core.networks.weights import Policy
-from semantic_fast_sam_ros.core.settings.models import MaskSettings
+from semantic_fast_sam_ros.core.settings.models import DenseSettings, MaskSettings
 
 pytest.importorskip('onnx', reason='onnx is missing (requirements/test.txt)')
 CPU = torch.device('cpu')
@@ -162,8 +162,14 @@ def test_a_file_without_names_cannot_be_a_prior(tmp_path: Path) -> None:
         FastSamGenerator(file, replace(SETTINGS, names='prior'), Runtime(CPU, backend='auto'))
 
 
-def test_a_tensorrt_engine_is_refused_with_what_to_do() -> None:
-    model = mask_model(MaskSettings(model='yolov8n-seg.engine'))
+@pytest.mark.parametrize(
+    'model',
+    [
+        mask_model(MaskSettings(model='yolov8n-seg.engine')),
+        dense_model(DenseSettings(model='/somewhere/SEGMENTER.ENGINE')),
+    ],
+)
+def test_a_tensorrt_engine_is_refused_with_what_to_do(model: Model) -> None:
     with pytest.raises(ModelError, match=r'name the \.onnx .* set backend to tensorrt'):
         model.find(Policy(trust_model_files=True))
 
