@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert and compare; 1 if too many labels differ."""
     config = config_from(arguments)
+    if exported := [model.name for model in models_of(config) if model.kind == 'exported']:
+        raise ConfigError(
+            f'{", ".join(exported)} was exported by another tool: there is nothing to convert. '
+            'For the other networks, name one of torch in its place (--set masks.model=... or '
+            'dense.model=...)'
+        )
     images = list(_images(arguments.images, arguments.limit, config.input))
     plain = SemanticFastSam(replace(config, backend='torch', precision='fp32'))
     precision, parity = 'fp32', PARITY

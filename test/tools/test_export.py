@@ -36,3 +36,10 @@ def test_shipped_networks_are_converted_and_label_alike(
 def test_a_folder_without_images_is_named(tmp_path, capsys):
     assert main(['export', '--images', str(tmp_path)]) == 1
     assert f'{tmp_path} holds no images' in capsys.readouterr().err
+
+
+def test_what_another_tool_exported_is_not_converted(tmp_path, capsys):
+    file = tmp_path / 'net.onnx'
+    file.touch()
+    assert main(['export', '--set', f'dense.model={file}']) == 1
+    assert 'net.onnx was exported by another tool' in capsys.readouterr().err
