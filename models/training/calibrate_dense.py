@@ -5,7 +5,7 @@ unsure. One number a class, added to its logits, puts that right; one factor on 
 the confidences true. Both are fitted on images that the network was trained on, and cost nothing
 at run time.
 
-    python models/training/calibrate_dense.py --model models/dense.pt --output /tmp/dense.pt \
+    python models/training/calibrate_dense.py --model /tmp/dense --output models/dense_lite0 \
         --set camvid:0.5:camvid --set labelme_facade:0.5:labelmefacade
 """
 
@@ -14,13 +14,13 @@ import random
 from pathlib import Path
 
 import torch
+from dense_network import read, write
 from dense_scores import predict
 from label_sets import Photo
 from marginal_loss import marginal_cross_entropy, marginal_lovasz
 from meanings import CLASSES, allowances
 from torch import Tensor
-from train_dense import add_sets, part, write
-from ultralytics.nn.tasks import load_checkpoint
+from train_dense import IMAGE_SIZE, add_sets, part
 
 PIXELS = 4000  # drawn from each image
 BATCH = 8  # images
@@ -75,7 +75,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    network = load_checkpoint(args.model)[0].float().eval()
+    network = read(args.model)
     sets, _ = part(args.sets)
     rng = random.Random(0)
     chosen = rng.choices(sets, [share for share, _ in sets], k=args.images)
@@ -83,11 +83,8 @@ def main() -> None:
     offsets, scale = fit([draw(network, photo) for photo in photos], args.steps)
     shown = {c: round(float(v), 2) for c, v in zip(CLASSES, offsets, strict=True)}
     print(f'scale {float(scale):.3f}, offsets {shown}')
-    with torch.no_grad():
-        last = network.model[-1].classifier[-1]
-        last.bias.add_(offsets).mul_(scale)
-        last.weight.mul_(scale)
-    write(network, args.output)
+    network.calibrate(offsets, scale)
+    write(network, args.output, IMAGE_SIZE)
 
 
 if __name__ == '__main__':

@@ -69,7 +69,7 @@ def training_loss(
     """Loss of the main logits at half the image's size, plus 0.3 of the auxiliary ones'.
 
     Args:
-        outputs: main (N, C, H/4, W/4) and auxiliary (N, C, H/8, W/8) logits.
+        outputs: main (N, C, H/4, W/4) and auxiliary (N, C, h, w) logits of any size.
         marks: (N, H/2, W/2).
         allowances, weights: as in `marginal_cross_entropy`.
     """

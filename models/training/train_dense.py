@@ -1,11 +1,11 @@
-"""Train the dense segmenter that ships: YOLOv8n's backbone and neck, classes on a quarter's grid.
+"""Train the dense segmenter that ships: UPerNet over EfficientNet-Lite0 (dense_network.py).
 
-Starts from an ultralytics checkpoint on YOLOv8n's layers (`--start`, layers 0 to 15 are taken),
-writes one of the semantic task (`--output`), and keeps a checkpoint in `--work` from which the
-same command goes on after an interruption, or with more `--minutes` after the end.
+Begins with the mean of two backbones (`--start`, `--second`), writes a Hugging Face folder
+(`--output`), and keeps a checkpoint in `--work` from which the same command goes on after an
+interruption, or with more `--minutes` after the end.
 
-    python models/training/train_dense.py --start yolov8n-seg.pt --work /tmp/dense \
-        --output models/dense_yolov8n_p2.pt --minutes 600 \
+    python models/training/train_dense.py --start efficientnet-lite0-57934424.pth \
+        --second dense_lite0_camvid --work /tmp/dense --output models/dense_lite0 --minutes 600 \
         --set camvid:0.45:camvid --set camvid:0:camvid:val --set clothing:0.06:clothing \
         --set labelme_facade:0.25:labelmefacade --set coco_panoptic:0.24:coco
 
@@ -14,7 +14,6 @@ in five of each set but CamVid is measured on instead.
 """
 
 import argparse
-import copy
 import math
 import random
 import time
@@ -27,59 +26,18 @@ import numpy as np
 import torch
 from augmentation import compress, jitter_colours, placement, warp
 from checkpoint import Checkpoint
+from dense_network import DenseNetwork, begin, keep_wide_filters_exact, write
 from dense_scores import report
 from label_sets import READERS, Photo
 from marginal_loss import training_loss
 from meanings import CLASSES, MEANINGS, allowances
 from sets import parse_set
 from torch import Tensor
-from ultralytics.nn.tasks import SemanticSegmentationModel, load_checkpoint
 
 SHORTER_SIDE = 360  # that images are brought to before the scale of the crop, as the profiles do
-TAKEN = 16  # first layers that the start's weights are for
 AVERAGE_DECAY = 0.998
 SAVE_EVERY = 60  # seconds: what an interruption costs at most
-UP = [-1, 1, 'nn.Upsample', ['None', 2, 'nearest']]
-NETWORK = {
-    'nc': len(CLASSES),
-    'scales': {'n': [0.33, 0.25, 1024]},
-    'scale': 'n',
-    'backbone': [
-        [-1, 1, 'Conv', [64, 3, 2]],
-        [-1, 1, 'Conv', [128, 3, 2]],
-        [-1, 3, 'C2f', [128, True]],
-        [-1, 1, 'Conv', [256, 3, 2]],
-        [-1, 6, 'C2f', [256, True]],
-        [-1, 1, 'Conv', [512, 3, 2]],
-        [-1, 6, 'C2f', [512, True]],
-        [-1, 1, 'Conv', [1024, 3, 2]],
-        [-1, 3, 'C2f', [1024, True]],
-        [-1, 1, 'SPPF', [1024, 5]],
-    ],
-    'head': [
-        UP,
-        [[-1, 6], 1, 'Concat', [1]],
-        [-1, 3, 'C2f', [512]],
-        UP,
-        [[-1, 4], 1, 'Concat', [1]],
-        [-1, 3, 'C2f', [256]],  # 15, an eighth of the image
-        UP,
-        [[-1, 2], 1, 'Concat', [1]],
-        [-1, 3, 'C2f', [192]],  # 18, a quarter: thin things need it
-        [[18, 15], 1, 'SemanticSegment', ['nc']],
-    ],
-}
-
-
-def build(start: Path | None) -> SemanticSegmentationModel:
-    """Return the network; its first layers take the weights of a checkpoint."""
-    network = SemanticSegmentationModel(copy.deepcopy(NETWORK), verbose=False)
-    network.names = dict(enumerate(CLASSES))
-    if start:
-        weights = load_checkpoint(start)[0].float().state_dict()
-        own = {n for n in network.state_dict() if int(n.split('.')[1]) < TAKEN}
-        network.load_state_dict({n: weights[n] for n in own}, strict=False)
-    return network.to(memory_format=torch.channels_last)
+IMAGE_SIZE = 360, 480  # that the network is meant for
 
 
 Sets = list[tuple[float, list[Photo]]]  # each with its share of the crops
@@ -134,14 +92,18 @@ def averaged(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
 class Training:
     """The network, its average and its optimiser."""
 
-    def __init__(self, start: Path | None, work: Path) -> None:
+    def __init__(self, start: Path, second: Path, work: Path) -> None:
         """Build the network, or go on from the checkpoint in `work`."""
-        self.model = build(start).train()
+        self.model = DenseNetwork(CLASSES)
+        begin(self.model, start, second)
+        keep_wide_filters_exact(self.model)
+        self.model.to(memory_format=torch.channels_last).train()
+        self.model.hold_edges()
         self.average = torch.optim.swa_utils.AveragedModel(
             self.model, avg_fn=averaged, use_buffers=True
         )
-        early = [p for n, p in self.model.named_parameters() if int(n.split('.')[1]) < TAKEN]
-        late = [p for n, p in self.model.named_parameters() if int(n.split('.')[1]) >= TAKEN]
+        early = [p for p in self.model.upernet.backbone.parameters() if p.requires_grad]
+        late = [p for n, p in self.model.named_parameters() if '.backbone.' not in n]
         self.optimiser = torch.optim.AdamW(
             [{'params': early}, {'params': late}], lr=1e-3, weight_decay=0.02
         )
@@ -161,14 +123,6 @@ class Training:
         self.state.step += 1
 
 
-def write(network: SemanticSegmentationModel, output: Path) -> None:
-    """Write an ultralytics checkpoint in float16."""
-    network = copy.deepcopy(network).half().eval()
-    network.yaml.pop('yaml_file', None)
-    network.args = {'task': 'semantic'}
-    torch.save({'model': network, 'ema': None, 'epoch': -1, 'train_args': network.args}, output)
-
-
 def add_sets(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the data sets."""
     kind = partial(parse_set, readers=READERS)
@@ -180,7 +134,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_sets(parser)
-    parser.add_argument('--start', type=Path, help='checkpoint on the layers of YOLOv8n')
+    parser.add_argument('--start', type=Path, required=True, help='ImageNet weights')
+    parser.add_argument('--second', type=Path, required=True, help='folder trained before')
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
     parser.add_argument('--minutes', type=float, default=95, help='training time in all')
@@ -190,8 +145,11 @@ def parse_arguments() -> argparse.Namespace:
         '--rates',
         type=float,
         nargs=2,
-        default=(8e-4, 2e-3),
-        help='peak learning rates of the layers from the start and of the new ones',
+        default=(5e-4, 1.5e-3),
+        help='peak learning rates of the backbone and of the heads',
+    )
+    parser.add_argument(
+        '--bfloat16', action='store_true', help='quicker on CPUs that multiply in it (AVX512_BF16)'
     )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--validate-every', type=float, default=20, help='minutes')
@@ -218,7 +176,9 @@ def train(args: argparse.Namespace, training: Training) -> None:
         factor = 0.5 * (1 + math.cos(math.pi * state.elapsed / whole)) + 0.005
         factor *= min(1, (state.step + 1) / 100)
         images, marks = batch(sets, args.batch, args.crop, random.Random(state.step))
-        loss = training_loss(training.model(images), marks, table, weights)
+        with torch.autocast('cpu', torch.bfloat16, enabled=args.bfloat16):
+            outputs = training.model(images)
+        loss = training_loss(tuple(o.float() for o in outputs), marks, table, weights)
         training.learn(loss, (args.rates[0] * factor, args.rates[1] * factor))
         state.elapsed += time.monotonic() - began
         if state.step % 20 == 0:
@@ -238,9 +198,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.work.mkdir(parents=True, exist_ok=True)
-    training = Training(args.start, args.work)
+    training = Training(args.start, args.second, args.work)
     train(args, training)
-    write(training.average.module, args.output)
+    write(training.average.module, args.output, IMAGE_SIZE)
 
 
 if __name__ == '__main__':
