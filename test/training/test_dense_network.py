@@ -65,12 +65,30 @@ def test_it_begins_with_the_mean_of_two_backbones(network: DenseNetwork, tmp_pat
     other = DenseNetwork(CLASSES).upernet.backbone.state_dict()
     torch.save({f'x{i}': value for i, value in enumerate(other.values())}, tmp_path / 'net.pth')
     begun = DenseNetwork(CLASSES)
-    begin(begun, tmp_path / 'net.pth', tmp_path / 'before')
+    head = begun.upernet.decode_head.classifier.weight.clone()
+    begin(begun, [tmp_path / 'net.pth', tmp_path / 'before'])
     name = '_backbone.blocks.3.0.conv_pw.weight'
     mean = (other[name] + network.upernet.backbone.state_dict()[name]) / 2
     torch.testing.assert_close(
         begun.upernet.backbone.state_dict()[name], mean, atol=1e-3, rtol=1e-3
     )
+    torch.testing.assert_close(begun.upernet.decode_head.classifier.weight, head)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('classes', [CLASSES, ('road', 'sky')])
+def test_it_goes_on_from_a_trained_network(
+    classes: tuple[str, ...], network: DenseNetwork, tmp_path: Path
+) -> None:
+    write(network, tmp_path / 'before', SIZE)
+    begun = DenseNetwork(classes).eval()
+    begin(begun, [tmp_path / 'before'])
+    batch = image()[None] / 255
+    if classes == CLASSES:
+        torch.testing.assert_close(begun(batch), network(batch), atol=0.02, rtol=0.02)
+    else:  # all but what tells the classes
+        fused = (n.upernet.decode_head.fpn_bottleneck.conv.weight for n in (begun, network))
+        torch.testing.assert_close(*fused, atol=1e-3, rtol=1e-3)
 
 
 def test_wide_filters_stay_exact_under_autocast(network: DenseNetwork) -> None:
