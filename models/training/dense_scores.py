@@ -12,13 +12,13 @@ from meanings import CLASSES, MEANINGS
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-SHORTER_SIDE = 360
-STRIDE = 8  # of the sides, as the product rounds them
+SHORTER_SIDE = 384  # as the profile `embedded` has it
+STRIDE = 32  # of the deepest stage: other sides put it half a pixel aside
 FOLDED = {'bus or truck': 'car', 'terrain': 'tree', 'two-wheeler': 'bicyclist'}
 
 
 def prepare(image: NDArray[np.uint8]) -> Tensor:
-    """Scale an RGB image to a shorter side of 360 and pad it to multiples of 8: (1, 3, h, w)."""
+    """Scale an RGB image to a shorter side of 384 and pad it to multiples of 32: (1, 3, h, w)."""
     gain = SHORTER_SIDE / min(image.shape[:2])
     size = round(image.shape[1] * gain), round(image.shape[0] * gain)
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if gain < 1 else 1)

@@ -34,10 +34,10 @@ from meanings import CLASSES, MEANINGS, allowances
 from sets import parse_set
 from torch import Tensor
 
-SHORTER_SIDE = 360  # that images are brought to before the scale of the crop, as the profiles do
+SHORTER_SIDE = 360  # that images are brought to before the scale of the crop
 AVERAGE_DECAY = 0.998
 SAVE_EVERY = 60  # seconds: what an interruption costs at most
-IMAGE_SIZE = 360, 480  # that the network is meant for
+IMAGE_SIZE = 384, 512  # that the network is meant for
 
 
 Sets = list[tuple[float, list[Photo]]]  # each with its share of the crops

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('profile', 'beside_masks'),
-    [('embedded', 'dense_yolov8n_p2'), ('embedded_open', 'clip_lite0')],
+    [('embedded', 'dense_lite0'), ('embedded_open', 'clip_lite0')],
 )
 def test_shipped_networks_are_converted_and_label_alike(
     profile, beside_masks, tmp_path, monkeypatch, capsys

@@ -56,7 +56,7 @@ class DenseSettings:
     """The dense semantic branch of the closed-set labeller."""
 
     model: str = setting(
-        'dense_yolov8n_p2.pt',
+        'dense_lite0',
         'semantic segmenter: a Hugging Face name or folder, an ultralytics -sem .pt checkpoint, '
         'or an exported network: .onnx, OpenVINO .xml, .tflite, or a folder with one',
     )

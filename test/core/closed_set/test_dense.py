@@ -85,6 +85,7 @@ def test_the_whole_image_is_seen_where_a_processor_would_cut_out_its_centre(
         ('segformer', (640, 480), (128, 96)),
         ('segformer', (100, 333), (96, 320)),
         ('beit', (480, 660), (96, 128)),  # whole patches of 16
+        ('upernet', (480, 600), (96, 128)),  # whole samples of the deepest stage
         ('dpt', (480, 640), (96, 96)),  # takes squares only
         ('segformer', (2, 4000), (8, 4096)),  # bounded, however long
     ],

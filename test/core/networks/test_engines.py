@@ -120,7 +120,7 @@ def test_openvino_in_half_precision_is_refused(precision: str, source: Path) -> 
 def test_the_networks_that_ship_bring_their_8_bit_forms(street: np.ndarray) -> None:
     needs('openvino')
     models = resource_folder('models')
-    for name in ('fastsam_n.pt', 'dense_yolov8n_p2.pt', 'clip_lite0'):
+    for name in ('fastsam_n.pt', 'dense_lite0', 'clip_lite0'):
         assert int8_file(models / name) is not None, name
     exact = SemanticFastSam.from_profile('embedded', **FP32)
     quick = SemanticFastSam.from_profile('embedded', device='cpu', precision='int8')
