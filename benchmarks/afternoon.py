@@ -1,6 +1,7 @@
-"""What a user would write in an afternoon: ultralytics' own calls, and a vote in numpy."""
+"""What a user would write in an afternoon: the libraries' own calls, and a vote in numpy."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,20 +13,31 @@ Rgb = NDArray[np.uint8]  # (H, W, 3)
 
 
 class DenseModel:
-    """ultralytics' semantic network by its own call."""
+    """A Hugging Face semantic segmenter by its own processor."""
 
-    def __init__(self, checkpoint: Path, shorter_side: int) -> None:
-        """Load a checkpoint; images are scaled to that shorter side."""
-        from ultralytics import YOLO
+    def __init__(self, folder: Path, shorter_side: int) -> None:
+        """Load a folder; images are scaled to that shorter side, 0: as the processor says."""
+        from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+        from transformers.utils import logging
 
-        self._model, self._side = YOLO(str(checkpoint)), shorter_side
+        logging.disable_progress_bar()
+        local: dict[str, Any] = {'local_files_only': True}
+        self._processor = AutoImageProcessor.from_pretrained(folder, **local)
+        model: Any = AutoModelForSemanticSegmentation
+        self._model = model.from_pretrained(folder, dtype=torch.float32, **local).eval()
+        self._side = shorter_side
 
     def __call__(self, image: Rgb) -> NDArray[np.int64]:
         """Return the class index of each pixel, (H, W)."""
-        longer = round(self._side * max(image.shape[:2]) / min(image.shape[:2]))
-        bgr = np.ascontiguousarray(image[..., ::-1])
-        found = self._model(bgr, imgsz=longer, verbose=False, device='cpu')[0]
-        return found.semantic_mask.data.numpy().astype(np.int64)
+        height, width = image.shape[:2]
+        gain = self._side / min(height, width)
+        sides = [round(side * gain / 32) * 32 for side in (height, width)]
+        size = {'size': {'height': sides[0], 'width': sides[1]}} if self._side else {}
+        inputs = self._processor(images=image, return_tensors='pt', **size)
+        output = self._model(**inputs)
+        return self._processor.post_process_semantic_segmentation(
+            output, target_sizes=[(height, width)]
+        )[0].numpy()
 
 
 class FastSamCall:

@@ -66,7 +66,7 @@ class Bench:
         self.masks = self.pipeline._generator.generate(self.pixels)
         policy = policy_of(config)
         self.checkpoint = mask_model(config.masks).find(policy)
-        self.dense_file = dense_model(config.dense).find(policy)
+        self.dense_folder = dense_model(config.dense).find(policy)
 
 
 def compare_votes(bench: Bench, rounds: int) -> list[Comparison]:
@@ -107,7 +107,7 @@ def compare_votes(bench: Bench, rounds: int) -> list[Comparison]:
 def compare_closed(bench: Bench, rounds: int) -> list[Comparison]:
     """Time a whole closed-set frame."""
     segment = afternoon.FastSamCall(bench.checkpoint, bench.config.masks)
-    dense = afternoon.DenseModel(bench.dense_file, bench.config.dense.image_size)
+    dense = afternoon.DenseModel(bench.dense_folder, bench.config.dense.image_size)
 
     def as_published() -> np.ndarray:
         return published.vote(segment(bench.image), dense(bench.image))

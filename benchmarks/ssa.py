@@ -27,7 +27,7 @@ from contender import Build, Contender
 from semantic_fast_sam_ros.benchmarking import report, scenes, shapes
 from semantic_fast_sam_ros.benchmarking.clock import median
 from semantic_fast_sam_ros.benchmarking.stages import limit_masks
-from semantic_fast_sam_ros.core.networks.weights import Policy, checkpoint_file
+from semantic_fast_sam_ros.core.networks.weights import Policy, pretrained_folder
 from semantic_fast_sam_ros.core.pipeline import SemanticFastSam
 from semantic_fast_sam_ros.core.settings.profiles import load_profile
 
@@ -45,8 +45,8 @@ def build_ssa(
     config = load_profile('embedded')
     model, processor = shapes.sam(shape)
     generator: Any = pipeline('mask-generation', model=model, image_processor=processor)
-    checkpoint = checkpoint_file(config.dense.model, Policy(offline=True))
-    dense = afternoon.DenseModel(checkpoint, config.dense.image_size)
+    folder = pretrained_folder(config.dense.model, Policy(offline=True))
+    dense = afternoon.DenseModel(folder, config.dense.image_size)
     image = scenes.photos(size)[0]
     votes = blobs(masks, size)
 
