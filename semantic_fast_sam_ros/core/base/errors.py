@@ -40,4 +40,4 @@ def reason_of(error: Exception) -> str:
 
 def first_line(error: Exception) -> str:
     """Return the first line of what an error says, or else its kind."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError
+from semantic_fast_sam_ros.core.base.errors import ConfigError, ModelError, first_line
 from semantic_fast_sam_ros.core.base.timing import stage
 from semantic_fast_sam_ros.core.closed_set.dense_map import DenseMap
 from semantic_fast_sam_ros.core.closed_set.logits import Logits
@@ -281,6 +281,6 @@ def _load(folder: Path) -> tuple[Any, Any]:
     except ModelError:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise ModelError(f'cannot load a segmentation model from {folder}: {reason}') from error
     return model.eval().requires_grad_(False), processor
